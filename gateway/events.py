@@ -1,0 +1,100 @@
+"""The closed list of what is reported. A reporter takes these; whether it logs, counts or shows them is its affair.
+
+Fields hold no secret: accounts are named by fingerprint, reasons have been freed of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A listener takes sessions from now on."""
+
+    endpoint: str
+    tls: str
+    dialect: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A client has proved who it is."""
+
+    session_id: str
+    peer: str
+    account: str
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed:
+    """A login was refused, or could not be decided (temporary)."""
+
+    session_id: str
+    peer: str
+    user_name: str
+    temporary: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCut:
+    """We ended a session before the client did: silence, too many errors, too many logins."""
+
+    session_id: str
+    peer: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A recipient or a message was not taken, without any attempt at the vendor."""
+
+    session_id: str
+    message_id: str
+    account: str
+    reply: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of a message at the vendor. outcome: accepted, refused, deferred or unknown.
+
+    report lists what could not be carried or had to be repaired; seconds is from the end of the data to the outcome.
+    """
+
+    session_id: str
+    message_id: str
+    account: str
+    vendor: str
+    outcome: str
+    reverse_path: str
+    recipients: int
+    size_octets: int
+    seconds: float
+    vendor_message_id: str
+    reason: str
+    retry_after_seconds: float | None
+    report: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something only the operator can put right."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A fault of our own; trace tells where."""
+
+    session_id: str
+    trace: str
+
+
+Event = Listening | LoggedIn | LoginFailed | SessionCut | Rejected | Attempted | Alarm | Failed
+Reporter = Callable[[Event], None]

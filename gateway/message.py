@@ -1,0 +1,115 @@
+"""What walks through the house: the neutral, frozen model of one submission. It imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who the mail is from and for, as said in MAIL and RCPT (RFC 5321 §2.3.1).
+
+    reverse_path is empty for the null reverse-path; forward_paths keeps the order of the RCPT commands.
+    """
+
+    reverse_path: str
+    forward_paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One mailbox of an address field (RFC 5322 §3.4): a display name, decoded and maybe empty, and an address."""
+
+    display_name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """One header field in its original order: the name as written, the body unfolded, encoded words left alone."""
+
+    name: str
+    body: str
+
+
+class TextSource(Protocol):
+    """A text body that can be read as often as needed, piece by piece, so that it is never whole in memory.
+
+    Line breaks are LF, as in any text outside a message (RFC 2046 §4.1.1 asks for CRLF only inside one).
+    """
+
+    def pieces(self) -> Iterator[str]:
+        """Give the text from its beginning."""
+
+
+class Base64Source(Protocol):
+    """Octets that can be read as often as needed as standard base64 without line breaks (RFC 4648 §4)."""
+
+    @property
+    def base64_octets(self) -> int:
+        """How many octets all the pieces of pieces() have together."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the base64 text from its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A body part that is not the text.
+
+    filename is never empty (a name is made when the message has none); content_type is the media type with the
+    parameters that matter to a reader (charset, method), without the name; content_id has no angle brackets and is
+    empty when there is none; size_octets counts the decoded octets.
+    """
+
+    filename: str
+    content_type: str
+    content_id: str
+    inline: bool
+    size_octets: int
+    source: Base64Source
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The mail data, read: its header section, its address fields, its bodies and attachments.
+
+    report lists in plain words what had to be repaired or guessed while reading; nothing is dropped in silence.
+    """
+
+    fields: tuple[HeaderField, ...]
+    author: tuple[Mailbox, ...]
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...]
+    subject: str
+    text: TextSource | None
+    html: TextSource | None
+    attachments: tuple[Attachment, ...]
+    size_octets: int
+    report: tuple[str, ...] = ()
+
+    def bodies(self, name: str) -> list[str]:
+        """The bodies of all header fields of that name, in order; names compare without case (RFC 5322 §1.2.2)."""
+        wanted = name.lower()
+        return [one.body for one in self.fields if one.name.lower() == wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """What a dialect's header fields ask for, in neutral words."""
+
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    report: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One message on its way: the gateway's own id for it, its envelope, its content and its send options."""
+
+    message_id: str
+    envelope: Envelope
+    content: Content
+    options: SendOptions

@@ -1,0 +1,187 @@
+"""Bodies that are read from the spool whenever they are asked for: as text, or as base64.
+
+A checking pass when a source is made finds sizes, charset and faults; then the pieces come with constant memory.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+from collections.abc import Callable, Iterable, Iterator
+
+from gateway.content.charsets import codec_name, is_seven_bit, keeps_its_own
+from gateway.content.decoding import BASE64_ALPHABET, BLANKS, PIECE_OCTETS, decoded_pieces, is_identity
+from gateway.content.spool import Spool
+
+# Texts that people write are smaller; they are decoded once and kept.
+KEPT_TEXT_OCTETS = 256 * 1024
+# How much blank space may stand around the padding of base64 before it is decoded and encoded anew.
+PADDING_ROOM_OCTETS = 1024
+
+
+class Text:
+    """A text body: transfer encoding and charset undone, line breaks LF. A gateway.message.TextSource.
+
+    charset is the declared one, empty for none. report says what was guessed or repaired.
+    """
+
+    def __init__(self, spool: Spool, start: int, stop: int, encoding: str, charset: str) -> None:
+        self._region = (spool, start, stop, encoding)
+        self._kept: str | None = None
+        notes: list[str] = []
+        if stop - start <= KEPT_TEXT_OCTETS:
+            octets = b"".join(decoded_pieces(*self._region, notes))
+            self._codec, self._errors, guess = choose_codec(lambda: (octets,), charset)
+            self._kept = octets.decode(self._codec, self._errors).replace("\r\n", "\n")
+        else:
+            self._codec, self._errors, guess = choose_codec(lambda: decoded_pieces(*self._region, notes), charset)
+        # A text that was tried in several charsets was decoded as often, with the same findings each time.
+        self.report = [*dict.fromkeys(notes), *guess]
+
+    def pieces(self) -> Iterator[str]:
+        """Give the text from its beginning."""
+        if self._kept is None:
+            yield from _with_line_feeds(self._decoded())
+        elif self._kept:
+            yield self._kept
+
+    def _decoded(self) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder(self._codec)(self._errors)
+        for octets in decoded_pieces(*self._region, []):
+            yield decoder.decode(octets)
+        yield decoder.decode(b"", True)
+
+
+def choose_codec(pieces: Callable[[], Iterable[bytes]], charset: str) -> tuple[str, str, list[str]]:
+    """The codec to read octets with, how to treat errors in it, and what to report when that is a guess.
+
+    The declared charset when the octets fit it, US-ASCII when none is declared; then UTF-8, cp1252, ISO 8859-1.
+    """
+    declared = codec_name(charset) if charset else "ascii"
+    said = f"text declared as {charset[:40]!a}" if charset else "text without a charset"
+    if declared and _fits(pieces(), declared):
+        return declared, "strict", []
+    if not (declared and is_seven_bit(declared)) and _fits(pieces(), "utf_8"):
+        return "utf_8", "strict", [f"{said} was read as utf-8"]
+    if declared and keeps_its_own(declared):
+        return declared, "replace", [f"{said} has octets that are none of it; they were replaced"]
+    for codec in ("cp1252", "latin_1"):
+        if _fits(pieces(), codec):
+            break
+    return codec, "strict", [f"{said} was read as {codec}"]
+
+
+def _fits(pieces: Iterable[bytes], codec: str) -> bool:
+    """Whether all the octets are valid in the codec."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    try:
+        for octets in pieces:
+            decoder.decode(octets)
+        decoder.decode(b"", True)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _with_line_feeds(texts: Iterable[str]) -> Iterator[str]:
+    """CRLF -> LF, also where it lies on the border of two pieces."""
+    held = ""
+    for text in texts:
+        whole = held + text
+        held = "\r" if whole.endswith("\r") else ""
+        if piece := whole.removesuffix("\r").replace("\r\n", "\n"):
+            yield piece
+    if held:
+        yield held
+
+
+class Base64:
+    """A body as base64 without line breaks. A gateway.message.Base64Source, with size_octets decoded.
+
+    A body that is base64 in the mail is passed through; any other is decoded and encoded in pieces.
+    """
+
+    def __init__(self, spool: Spool, start: int, stop: int, encoding: str) -> None:
+        self.report: list[str] = []
+        self._region = (spool, start, stop, encoding)
+        size = checked_size_octets(spool, start, stop) if encoding == "base64" else None
+        self._passes = size is not None
+        if size is None:
+            size = self._decoded_size_octets()
+        self.size_octets = size
+
+    @property
+    def base64_octets(self) -> int:
+        """How many octets all the pieces have together."""
+        return (self.size_octets + 2) // 3 * 4
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the base64 text from its beginning."""
+        return self._passed() if self._passes else self._encoded()
+
+    def _passed(self) -> Iterator[bytes]:
+        spool, start, stop, _ = self._region
+        for offset in range(start, stop, PIECE_OCTETS):
+            if octets := spool.read(offset, min(offset + PIECE_OCTETS, stop)).translate(None, BLANKS):
+                yield octets
+
+    def _encoded(self) -> Iterator[bytes]:
+        rest = b""
+        for octets in decoded_pieces(*self._region, []):
+            block = rest + octets
+            whole = len(block) - len(block) % 3
+            rest = block[whole:]
+            if whole:
+                yield binascii.b2a_base64(block[:whole], newline=False)
+        if rest:
+            yield binascii.b2a_base64(rest, newline=False)
+
+    def _decoded_size_octets(self) -> int:
+        _, start, stop, encoding = self._region
+        pieces = decoded_pieces(*self._region, self.report)
+        if is_identity(encoding):
+            next(pieces, None)  # reports an unknown encoding; the size is known
+            return max(stop - start, 0)
+        return sum(map(len, pieces))
+
+
+def checked_size_octets(spool: Spool, start: int, stop: int) -> int | None:
+    """The decoded size of a region of flawless base64, None when it must be decoded to know.
+
+    Flawless: nothing but the alphabet, blanks and line breaks; padding at the end only; whole groups of four; no stray
+    bits in the last one (RFC 4648 §3.5). So a strict reader takes it as it is.
+    """
+    characters = 0
+    paddings = 0
+    for offset in range(start, stop, PIECE_OCTETS):
+        octets = spool.read(offset, min(offset + PIECE_OCTETS, stop))
+        others = octets.translate(None, BASE64_ALPHABET)
+        if others.translate(None, BLANKS):
+            octets, mark, _ = octets.partition(b"=")
+            paddings = _padding_at_end(spool, offset + len(octets), stop)
+            others = octets.translate(None, BASE64_ALPHABET)
+            if not mark or not paddings or others.translate(None, BLANKS):
+                return None
+        characters += len(octets) - len(others)
+        if paddings:
+            break
+    if (characters + paddings) % 4 or not _is_canonical(spool, start, stop):
+        return None
+    return (characters + paddings) // 4 * 3 - paddings
+
+
+def _padding_at_end(spool: Spool, first: int, stop: int) -> int:
+    """How many padding characters end the region; 0 when something else comes after the first one."""
+    if stop - first > PADDING_ROOM_OCTETS:
+        return 0
+    ending = spool.read(first, stop).translate(None, BLANKS)
+    return len(ending) if ending in (b"=", b"==") else 0
+
+
+def _is_canonical(spool: Spool, start: int, stop: int) -> bool:
+    """Whether the last group of four is written as an encoder writes it."""
+    last = spool.read(max(start, stop - 2 * PADDING_ROOM_OCTETS), stop).translate(None, BLANKS)[-4:]
+    try:
+        return binascii.b2a_base64(binascii.a2b_base64(last), newline=False) == last
+    except ValueError:
+        return False

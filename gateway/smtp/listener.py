@@ -1,0 +1,126 @@
+"""One listener: the factory that builds its sessions, counts them, turns away what is too much, and drains."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
+from twisted.mail.smtp import SMTPFactory
+
+from gateway.events import Reporter
+from gateway.smtp import replies
+from gateway.smtp.extensions import SessionRules
+from gateway.smtp.interfaces import FailedLogins
+from gateway.smtp.limits import Limits
+from gateway.smtp.protocol import SubmissionProtocol
+from gateway.smtp.session import Session
+
+
+class SessionCount:
+    """How many sessions there are, in all and per address; one count for all listeners of the service."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._peers: Counter[str] = Counter()
+        self._total = 0
+
+    def enter(self, peer: str) -> bool:
+        """Count a session; False when it is one too many, and then it must still leave()."""
+        self._total += 1
+        self._peers[peer] += 1
+        return self._total <= self._limits.sessions and self._peers[peer] <= self._limits.sessions_per_address
+
+    def leave(self, peer: str) -> None:
+        """A session has ended."""
+        self._total -= 1
+        self._peers[peer] -= 1
+        if not self._peers[peer]:
+            del self._peers[peer]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the listeners of a service have in common."""
+
+    clock: IReactorTime
+    report: Reporter
+    failed_logins: FailedLogins
+    sessions: SessionCount
+    new_id: Callable[[], str]
+
+
+class SubmissionFactory(SMTPFactory):
+    """Builds the sessions of one listener. implicit_tls: TLS begins with the first octet."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        rules: SessionRules,
+        portal: Portal,
+        contexts: IOpenSSLServerConnectionCreator | None,
+        shared: Shared,
+        *,
+        implicit_tls: bool,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        self.domain = rules.hostname.encode()
+        self.rules = rules
+        self.portal: Portal = portal
+        self.contexts = contexts
+        self.clock = shared.clock
+        self.report = shared.report
+        self.failed_logins = shared.failed_logins
+        self._implicit_tls = implicit_tls
+        self._shared = shared
+        self._live: set[SubmissionProtocol] = set()
+        self._draining: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
+        """A session for a new connection; one too many is built too, to say 421 and hang up."""
+        peer = peer_address(getattr(addr, "host", "") or "local")
+        session = Session(self.rules, secure=self._implicit_tls)
+        protocol = SubmissionProtocol(self, session, self._shared.new_id(), peer)
+        protocol.factory = self
+        self._live.add(protocol)
+        if not self._shared.sessions.enter(peer):
+            session.shut(replies.TOO_MANY_SESSIONS)
+        elif self._draining is not None:
+            session.shut(replies.SHUTTING_DOWN)
+        return protocol
+
+    def session_ended(self, session: SubmissionProtocol) -> None:
+        """The connection is closed."""
+        self._live.discard(session)
+        self._shared.sessions.leave(session.peer)
+        if self._draining is not None and not self._live and not self._draining.called:
+            self._draining.callback(None)
+
+    def drain(self) -> Deferred[None]:
+        """Say 421 to whoever has no message in hand, and to new sessions; fires when the last session has ended."""
+        self._draining = Deferred()
+        for session in list(self._live):
+            session.drain()
+        if not self._live:
+            self._draining.callback(None)
+        return self._draining
+
+    def abort(self) -> None:
+        """Cut off what is left."""
+        for session in list(self._live):
+            session.transport.abortConnection()
+
+
+def peer_address(host: str) -> str:
+    """The address by which a client is counted and logged: IPv4 out of its mapped form, without IPv6 zone."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)

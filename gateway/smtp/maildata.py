@@ -1,0 +1,88 @@
+"""The mail data after 354: finds its end, undoes dot-stuffing, and sees to it that only clean lines go on.
+
+Works on blocks, never on lines (RFC 5321 §4.1.1.4, §4.5.2). Only CRLF.CRLF ends the data. A fault is remembered and
+the rest is thrown away, so that the one reply comes after the end and no text is ever taken for a command.
+"""
+
+from __future__ import annotations
+
+from gateway.outcome import Reply
+from gateway.smtp import replies
+
+END = b"\r\n.\r\n"
+
+
+class MailData:
+    """The scanner of one message's data.
+
+    fault is the reply to give at the end, or None; rest is None until the end mark was seen, then the octets behind it.
+    """
+
+    def __init__(self, maximum_octets: int, maximum_line_octets: int) -> None:
+        self.fault: Reply | None = None
+        self.rest: bytes | None = None
+        self.size_octets = 0
+        self._maximum_octets = maximum_octets
+        self._maximum_line_octets = maximum_line_octets
+        self._held = b"\r\n"  # the end mark may come first: the data stands behind the CRLF of the DATA line
+        self._virtual_octets = 2  # of what is held, never sent by the client as part of the text
+        self._open_line_octets = 0
+
+    def feed(self, octets: bytes) -> bytes:
+        """Take the next octets, give the clean text that is certain by now."""
+        block = self._held + octets
+        # Blocks of base64 hold no dot at all: neither an end mark nor a stuffed dot is in them
+        end = block.find(END) if b"." in block else -1
+        if end >= 0:
+            self.rest = block[end + len(END) :]
+            text = block[: end + 2]
+            self._held = b""
+        else:
+            keep = _held_octets(block)
+            text = block[: len(block) - keep]
+            self._held = block[len(block) - keep :]
+        return self._checked(text)
+
+    def _checked(self, text: bytes) -> bytes:
+        if self.fault is None:
+            self.fault = self._line_end_fault(text) or self._line_length_fault(text)
+        if b"\r\n." in text:
+            text = text.replace(b"\r\n.", b"\r\n")
+        if self._virtual_octets and text:
+            text = text[self._virtual_octets :]
+            self._virtual_octets = 0
+        self.size_octets += len(text)
+        if self.fault is None and self.size_octets > self._maximum_octets:
+            self.fault = replies.TOO_LARGE
+        return b"" if self.fault else text
+
+    def _line_end_fault(self, text: bytes) -> Reply | None:
+        pairs = text.count(b"\r\n")
+        if text.count(b"\r") != pairs or text.count(b"\n") != pairs:
+            return replies.BARE_LINE_END_IN_DATA
+        return replies.NUL_IN_DATA if b"\0" in text else None
+
+    def _line_length_fault(self, text: bytes) -> Reply | None:
+        """Hop from line end to line end, as far apart as the limit allows, instead of looking at every line."""
+        limit = self._maximum_line_octets
+        position = 0
+        room = limit - self._open_line_octets
+        while len(text) - position > room:
+            line_end = text.rfind(b"\n", position, position + room)
+            if line_end < 0:
+                return replies.text_line_too_long(limit)
+            position = line_end + 1
+            room = limit
+        last_line_end = text.rfind(b"\n", position)
+        self._open_line_octets = (
+            len(text) - position + limit - room if last_line_end < 0 else len(text) - last_line_end - 1
+        )
+        return None
+
+
+def _held_octets(block: bytes) -> int:
+    """How many octets at the end of the block may be the beginning of the end mark."""
+    for octets in (4, 3, 2, 1):
+        if block.endswith(END[:octets]):
+            return octets
+    return 0

@@ -1,0 +1,296 @@
+"""Twisted's ESMTP with its wire replaced: octets go to the session core, one coroutine a connection answers its events.
+
+Nothing of the stock parser runs. What is kept of Twisted is its shape: the factory, the portal, IMessageDelivery.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import connectionDone
+from twisted.mail.smtp import ESMTP, Address, IMessageDelivery, SMTPServerError, User
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.errors import LoginRefused, LoginUndecided, Rejection
+from gateway.events import Failed, LoggedIn, LoginFailed, SessionCut
+from gateway.outcome import Cause, Reply, printable, reply_for
+from gateway.smtp import events, replies
+from gateway.smtp.deadlines import Deadlines
+from gateway.smtp.interfaces import IMailMessage, SessionHost
+from gateway.smtp.session import Session
+
+UNREAD_OCTETS = 64 * 1024
+"""What may wait while a reply is pending before the transport is paused: one read of the reactor."""
+
+CLOSE_SECONDS = 5
+"""After our last word the peer has this long to close its side, then the connection is aborted."""
+
+
+class Path(Address):
+    """A path that the grammar has accepted, in the form Twisted's interfaces know, without parsing it again."""
+
+    def __init__(self, address: str) -> None:
+        local, at, domain = address.rpartition("@")
+        self.local = (local if at else domain).encode()
+        self.domain = domain.encode() if at else b""
+
+    def __str__(self) -> str:
+        """The address as the client wrote it."""
+        return (self.local + b"@" + self.domain if self.domain else self.local).decode()
+
+
+@implementer(IHandshakeListener)
+class SubmissionProtocol(ESMTP):
+    """One client connection. Built by SubmissionFactory, which is its host."""
+
+    transport: Any  # a TCP or TLS transport; Twisted's ITransport knows neither startTLS nor abortConnection
+
+    def __init__(self, host: SessionHost, session: Session, session_id: str, peer: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        self.session = session
+        self.session_id = session_id
+        self.peer = peer
+        self.draining = False
+        self._host = host
+        self._delivery: Any = None
+        self._logout: Callable[[], None] | None = None
+        self._origin = Path("")
+        self._recipients: list[Callable[[], Any]] = []
+        self._message: Any = None
+        self._octets: Deferred[None] | None = None
+        self._paused = False
+        self._lost = False
+        self._deadlines = Deadlines(host.clock, session.rules.limits, self._expire)
+
+    # -- what Twisted calls
+
+    def connectionMade(self) -> None:
+        """Greet, and start the conversation."""
+        if self.session.secure:
+            self._deadlines.handshake()
+        Deferred.fromCoroutine(self._converse()).addErrback(self._report_failure)
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up, after STARTTLS or from the first octet."""
+        self._deadlines.progress()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Feed the session, and wake the conversation if it waits for octets."""
+        self.session.receive(data)
+        waiting, self._octets = self._octets, None
+        if waiting is not None:
+            waiting.callback(None)
+        elif self.session.unread_octets > UNREAD_OCTETS and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The client is gone. A relay under way is not broken off: its outcome is still worth knowing."""
+        self._lost = True
+        self._deadlines.stop()
+        self._drop_message()
+        waiting, self._octets = self._octets, None
+        if waiting is not None:
+            waiting.callback(None)
+        self._log_out()
+        self._host.session_ended(self)
+
+    def timeoutConnection(self) -> None:
+        """Stock timers are not used; the deadlines are ours."""
+
+    # -- what the factory calls
+
+    def drain(self) -> None:
+        """Take no further message; hang up as soon as none is in hand."""
+        self.draining = True
+        if self._octets is not None and not self.session.in_transaction:
+            self._expire(replies.SHUTTING_DOWN)
+
+    # -- the conversation
+
+    async def _converse(self) -> None:
+        self.session.greet()
+        while not self._lost:
+            event = self.session.next_event()
+            if event is None:
+                await self._wait_for_octets()
+            elif isinstance(event, events.Hangup):
+                break
+            else:
+                await self._meet(event)
+        self._hang_up()
+
+    async def _wait_for_octets(self) -> None:
+        if self.draining and not self.session.in_transaction:
+            self.session.shut(replies.SHUTTING_DOWN)
+            return
+        if self._flush() or self._message is not None:
+            self._deadlines.progress()
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+            if self.session.unread_octets:
+                return
+        self._octets = Deferred()
+        await self._octets
+
+    async def _meet(self, event: events.Event) -> None:
+        match event:
+            case events.MailData(octets):
+                if self._message is not None:
+                    self._message.chunkReceived(octets)
+            case events.MailDataDropped():
+                self._drop_message()
+            case events.TlsWanted():
+                self._start_tls()
+            case _:
+                await self._answer(event)
+
+    async def _answer(self, event: events.Event) -> None:
+        """Ask the avatar, and tell the client what it says; whatever goes wrong here is temporary to the client."""
+        self._deadlines.busy()
+        try:
+            reply = await self._ask(event)
+        except Rejection as rejection:
+            reply = rejection.reply
+        except SMTPServerError as error:
+            reply = Reply(error.code, printable(_text(error.resp)))
+        except Exception:
+            self._host.report(Failed(self.session_id, traceback.format_exc()))
+            reply = replies.LOCAL_ERROR
+        if isinstance(event, events.MailDataEnd):
+            self._message = None
+        self.session.answer(reply)
+
+    def _ask(self, event: events.Event) -> Awaitable[Reply]:
+        match event:
+            case events.LoginWanted():
+                return self._log_in(event)
+            case events.ReversePath():
+                return self._validate_reverse_path(event)
+            case events.ForwardPath():
+                return self._validate_forward_path(event)
+            case events.MailDataWanted():
+                return self._begin_message()
+            case _:
+                return self._end_message()
+
+    # -- one method an event
+
+    def _start_tls(self) -> None:
+        self._flush()
+        self._log_out()
+        self.session.tls_started()
+        self._deadlines.handshake()
+        self.transport.startTLS(self._host.contexts)
+
+    async def _log_in(self, event: events.LoginWanted) -> Reply:
+        if self._host.failed_logins.exceeded(self.peer):
+            return replies.TOO_MANY_LOGINS
+        self._flush()
+        login, wording = event.login, self.session.rules.wording
+        credentials = UsernamePassword(login.user_name.encode(), login.password.encode())
+        try:
+            _, self._delivery, self._logout = await self._host.portal.login(credentials, None, IMessageDelivery)
+        except UnauthorizedLogin as error:
+            cause = error.cause if isinstance(error, LoginRefused) else Cause.AUTHENTICATION_FAILED
+            self._host.failed_logins.add(self.peer)
+            self._report_login(login.user_name, cause.name.lower(), temporary=False)
+            return reply_for(cause, "", wording)
+        except LoginUndecided as error:
+            self._report_login(login.user_name, str(error), temporary=True)
+            return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", wording)
+        if self._lost:
+            self._log_out()
+        self._host.report(LoggedIn(self.session_id, self.peer, str(self._delivery), event.mechanism))
+        return replies.AUTHENTICATED
+
+    def _report_login(self, user_name: str, reason: str, *, temporary: bool) -> None:
+        self._host.report(LoginFailed(self.session_id, self.peer, printable(user_name)[:64], temporary, reason))
+
+    async def _validate_reverse_path(self, event: events.ReversePath) -> Reply:
+        self._origin = Path(event.address)
+        await maybeDeferred(self._delivery.validateFrom, self._hello(), self._origin)
+        self._recipients = []
+        return replies.REVERSE_PATH_OK
+
+    async def _validate_forward_path(self, event: events.ForwardPath) -> Reply:
+        user = User(Path(event.address), self._hello(), self, self._origin)
+        self._recipients.append(await maybeDeferred(self._delivery.validateTo, user))
+        return replies.FORWARD_PATH_OK
+
+    async def _begin_message(self) -> Reply:
+        """The avatar makes the same message for each recipient of a transaction, so that the data is kept once."""
+        made = {id(message): message for message in [make() for make in self._recipients]}
+        (message,) = made.values()
+        self._message = IMailMessage(message)
+        self._deadlines.data_began()
+        return replies.START_MAIL_INPUT
+
+    async def _end_message(self) -> Reply:
+        self._deadlines.data_ended()
+        self._flush()
+        message, self._message = self._message, None
+        reply: Reply = await message.eomReceived()
+        return reply
+
+    # -- small steps
+
+    def _hello(self) -> tuple[bytes, bytes]:
+        return self.session.hello_name.encode(), self.peer.encode()
+
+    def _flush(self) -> bool:
+        output = self.session.take_output()
+        if output and not self._lost:
+            self.transport.write(output)
+        return bool(output)
+
+    def _drop_message(self) -> None:
+        message, self._message = self._message, None
+        if message is not None:
+            message.connectionLost()
+
+    def _log_out(self) -> None:
+        logout, self._logout = self._logout, None
+        self._delivery = None
+        if logout is not None:
+            logout()
+
+    def _expire(self, reply: Reply) -> None:
+        self.session.shut(reply)
+        self._host.report(SessionCut(self.session_id, self.peer, f"{reply.code} {reply.text}"))
+        waiting, self._octets = self._octets, None
+        if waiting is not None:
+            waiting.callback(None)
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Say the last word and close; a peer that does not close its side is cut off (Twisted issue 7926)."""
+        self._deadlines.stop()
+        self._drop_message()
+        if self._lost:
+            return
+        self._flush()
+        self.transport.loseConnection()
+        self._host.clock.callLater(CLOSE_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        if not self._lost:
+            self.transport.abortConnection()
+
+    def _report_failure(self, failure: Failure) -> None:
+        self._host.report(Failed(self.session_id, failure.getTraceback()))
+        self.session.shut(replies.LOCAL_ERROR._replace(code=421))
+        self._hang_up()
+
+
+def _text(response: str | bytes) -> str:
+    return response.decode("ascii", "replace") if isinstance(response, bytes) else response

@@ -1,0 +1,29 @@
+"""The account: who submits, and with which vendor and key. It is what a login ends in."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One who may submit.
+
+    name is what logs call the account and holds no secret. vendor is a name of the [vendors] table. own_key is the
+    API key that the client itself gave as its password; None when the account uses the vendor's key of the settings.
+    """
+
+    name: str
+    dialect: str
+    vendor: str
+    own_key: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """The name, for logs."""
+        return self.name
+
+
+def fingerprint(key: str) -> str:
+    """A key's name in logs: enough to tell keys apart, too little to find one (keys have far more than 32 bits)."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]

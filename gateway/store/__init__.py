@@ -1,0 +1,1 @@
+"""What outlives a restart. SQLite now; the schema is in the .sql files beside this."""

@@ -1,0 +1,103 @@
+"""The SQLite store: opens the file, brings the schema up to date, and keeps the credentials.
+
+Calls block on the disk, so whoever runs a reactor makes them in a thread; a connection is opened for each.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SCHEMA = ("credentials.sql",)
+"""The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
+
+BUSY_SECONDS = 5.0  # the command line and the gateway write at the same time, but never for long
+
+
+class StoreError(OSError):
+    """The store cannot be used; the text names the file and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One credential as it is stored; secret_hash is Argon2id's encoded form."""
+
+    user_name: str
+    secret_hash: str
+    vendor: str
+    active: bool
+    created_at: str
+
+
+class SqliteStore:
+    """The store in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> None:
+        """Make the file if there is none, and take the schema steps that it lacks."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.path.parent}: {error.strerror}") from None
+        with self._connection() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            self._upgrade(connection)
+        self.path.chmod(0o600)
+
+    def add_credential(self, credential: Credential) -> None:
+        """Keep a new credential; ValueError when the user name is taken."""
+        row = (credential.user_name, credential.secret_hash, credential.vendor, int(credential.active))
+        try:
+            with self._connection() as connection:
+                connection.execute("INSERT INTO credentials VALUES (?, ?, ?, ?, ?)", (*row, credential.created_at))
+        except sqlite3.IntegrityError:
+            raise ValueError(f"there is a credential with the user name {credential.user_name} already") from None
+
+    def credential(self, user_name: str) -> Credential | None:
+        """The credential of that user name, active or not."""
+        with self._connection() as connection:
+            rows = connection.execute("SELECT * FROM credentials WHERE user_name = ?", (user_name,))
+            return next((_credential(row) for row in rows), None)
+
+    def credentials(self) -> list[Credential]:
+        """All credentials, by user name."""
+        with self._connection() as connection:
+            return [_credential(row) for row in connection.execute("SELECT * FROM credentials ORDER BY user_name")]
+
+    def deactivate_credential(self, user_name: str) -> bool:
+        """Let nobody log in with it any more; False when there is none of that name."""
+        with self._connection() as connection:
+            found = connection.execute("UPDATE credentials SET active = 0 WHERE user_name = ?", (user_name,))
+            return found.rowcount > 0
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection with one transaction: committed at the end, rolled back when anything is raised."""
+        try:
+            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection, connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                yield connection
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from None
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(SCHEMA):
+            raise StoreError(
+                f"{self.path}: made by a newer mailgateway (schema {version}, this one knows {len(SCHEMA)})"
+            )
+        for number, name in enumerate(SCHEMA[version:], version + 1):
+            script = importlib.resources.files("gateway.store").joinpath(name).read_text("utf-8")
+            connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+
+
+def _credential(row: tuple[str, str, str, int, str]) -> Credential:
+    return Credential(row[0], row[1], row[2], bool(row[3]), row[4])

@@ -1,0 +1,168 @@
+"""What happens to a message once its mail data is complete: read, translated, attempted, answered, reported.
+
+The walk is told in docs/FLOW.md. Direct mode: the reply is what the vendor said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from gateway.accounts.account import Account
+from gateway.content.reading import read_content
+from gateway.content.spool import Spool
+from gateway.content.structure import UnreadableError
+from gateway.events import Alarm, Attempted, Rejected, Reporter
+from gateway.message import Envelope, Submission
+from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown, fold, printable, reply_for
+from gateway.partial import TakenPaths, message_digest
+from gateway.relay import InThread, Relay
+from gateway.vendor import DialectError, Vendor, VendorAccount
+
+
+@dataclass(frozen=True, slots=True)
+class VendorEntry:
+    """One entry of the [vendors] table, ready for use. key is the operator's, None when there is none."""
+
+    name: str
+    vendor: Vendor
+    url: str
+    key: str | None = field(repr=False)
+    relay: Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message as it came in: who sent it, its ids, its envelope and its mail data."""
+
+    session_id: str
+    message_id: str
+    account: Account
+    envelope: Envelope
+    spool: Spool
+
+
+class Dispatch:
+    """Takes incoming messages to their vendors."""
+
+    def __init__(
+        self,
+        vendors: Mapping[str, VendorEntry],
+        dialects: Mapping[str, Vendor],
+        report: Reporter,
+        seconds: Callable[[], float],
+        in_thread: InThread,
+        key_refused: Callable[[str, str], None],
+    ) -> None:
+        self._vendors = vendors
+        self._dialects = dialects
+        self._report = report
+        self._seconds = seconds
+        self._in_thread = in_thread
+        self._key_refused = key_refused
+        self._taken = TakenPaths(seconds)
+
+    async def submit(self, incoming: Incoming) -> Reply:
+        """Bring a message to its vendor; the reply is what became of it."""
+        began = self._seconds()
+        dialect = self._dialects[incoming.account.dialect]
+        try:
+            submission = await self._read(incoming, dialect)
+        except UnreadableError as error:
+            return self._reject(incoming, dialect, Cause.UNREADABLE, str(error))
+        except DialectError as error:
+            return self._reject(incoming, dialect, Cause.INVALID, str(error))
+        entry = self._vendors[incoming.account.vendor]
+        outcome, report = await self._attempt(incoming, submission, entry)
+        self._tell(incoming, submission, entry, outcome, report, self._seconds() - began)
+        return self._reply(incoming, dialect, outcome)
+
+    async def _read(self, incoming: Incoming, dialect: Vendor) -> Submission:
+        if incoming.spool.in_memory:
+            content = read_content(incoming.spool)
+        else:
+            content = await self._in_thread(lambda: read_content(incoming.spool))
+        options = dialect.read_dialect(content.fields)
+        left = tuple(one for one in content.fields if not dialect.is_dialect_field(one.name))
+        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=left), options)
+
+    async def _attempt(
+        self, incoming: Incoming, submission: Submission, entry: VendorEntry
+    ) -> tuple[Outcome, tuple[str, ...]]:
+        """One attempt for whoever has not been served by an earlier one of the same message."""
+        digest = await self._digest(incoming) if self._taken else None
+        served = self._taken.of(digest) if digest else frozenset()
+        paths = tuple(path for path in incoming.envelope.forward_paths if path not in served)
+        if not paths:
+            return Accepted(), ("all recipients were served when the message came before",)
+        rest = replace(submission, envelope=replace(incoming.envelope, forward_paths=paths))
+        translation = entry.vendor.translate(_vendor_account(incoming.account, entry), rest)
+        outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
+        await self._remember_partial(incoming, outcomes, digest)
+        return fold(outcomes), (*submission.content.report, *submission.options.report, *translation.report)
+
+    async def _remember_partial(
+        self, incoming: Incoming, outcomes: Mapping[str, Outcome], digest: bytes | None
+    ) -> None:
+        taken = frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted))
+        comes_again = isinstance(fold(outcomes), Deferred | Unknown)
+        if comes_again and taken:
+            self._taken.add(digest or await self._digest(incoming), taken)
+        elif digest and not comes_again:
+            self._taken.forget(digest)
+
+    async def _digest(self, incoming: Incoming) -> bytes:
+        name, envelope, spool = incoming.account.name, incoming.envelope, incoming.spool
+        if spool.in_memory:
+            return message_digest(name, envelope, spool)
+        digest: bytes = await self._in_thread(lambda: message_digest(name, envelope, spool))
+        return digest
+
+    def _reject(self, incoming: Incoming, dialect: Vendor, cause: Cause, reason: str) -> Reply:
+        reply = reply_for(cause, reason, dialect.dialect.wording)
+        told = f"{reply.code} {reply.text}"
+        self._report(Rejected(incoming.session_id, incoming.message_id, incoming.account.name, told, reason))
+        return reply
+
+    def _reply(self, incoming: Incoming, dialect: Vendor, outcome: Outcome) -> Reply:
+        match outcome:
+            case Accepted(vendor_message_id):
+                return Reply(250, f"OK {incoming.message_id} {printable(vendor_message_id)}".rstrip(), "2.0.0")
+            case Refused(Cause.KEY_REFUSED) if incoming.account.own_key is not None:
+                self._key_refused(incoming.account.vendor, incoming.account.own_key)
+            case Deferred(Cause.OPERATOR_KEY_REFUSED, reason):
+                self._report(Alarm(f"vendors.{incoming.account.vendor}: the key is refused: {reason}"))
+        return reply_for(outcome.cause, outcome.reason, dialect.dialect.wording)
+
+    def _tell(
+        self,
+        incoming: Incoming,
+        submission: Submission,
+        entry: VendorEntry,
+        outcome: Outcome,
+        report: tuple[str, ...],
+        seconds: float,
+    ) -> None:
+        self._report(
+            Attempted(
+                session_id=incoming.session_id,
+                message_id=incoming.message_id,
+                account=incoming.account.name,
+                vendor=entry.name,
+                outcome=type(outcome).__name__.lower(),
+                reverse_path=incoming.envelope.reverse_path,
+                recipients=len(incoming.envelope.forward_paths),
+                size_octets=submission.content.size_octets,
+                seconds=round(seconds, 3),
+                vendor_message_id=outcome.vendor_message_id if isinstance(outcome, Accepted) else "",
+                reason="" if isinstance(outcome, Accepted) else outcome.reason,
+                retry_after_seconds=outcome.retry_after_seconds if isinstance(outcome, Deferred) else None,
+                report=report,
+            )
+        )
+
+
+def _vendor_account(account: Account, entry: VendorEntry) -> VendorAccount:
+    if account.own_key is not None:
+        return VendorAccount(entry.url, account.own_key, own_key=True)
+    return VendorAccount(entry.url, entry.key or "", own_key=False)

@@ -1,0 +1,100 @@
+"""The two ends of an HTTP exchange as Twisted moves them: a request body in pieces, an answer body with a cap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import CooperativeTask, Cooperator
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from gateway.content.json_body import JsonBody
+
+
+@implementer(IBodyProducer)
+class JsonProducer:
+    """Writes a JSON body piece by piece, as fast as the connection takes it.
+
+    wholly_written turns true once the last piece has been handed to the connection.
+    """
+
+    def __init__(self, body: JsonBody, clock: IReactorTime) -> None:
+        self.length = body.length_octets
+        self.wholly_written = False
+        self._body = body
+        self._clock = clock
+        self._task: CooperativeTask[Iterator[None]] | None = None
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Write the body; fires when the last piece is with the consumer."""
+        pieces = self._body.pieces()
+        first = next(pieces, b"")
+        if len(first) == self.length:
+            consumer.write(first)
+            self.wholly_written = True
+            return succeed(None)
+        cooperator = Cooperator(scheduler=lambda turn: self._clock.callLater(0, turn))
+        self._task = cooperator.cooperate(self._write(first, pieces, consumer))
+        return self._task.whenDone().addCallback(self._done)
+
+    def _write(self, first: bytes, pieces: Iterator[bytes], consumer: IConsumer) -> Iterator[None]:
+        consumer.write(first)
+        yield None
+        for piece in pieces:
+            consumer.write(piece)
+            yield None
+
+    def _done(self, _: object) -> None:
+        self.wholly_written = True
+
+    def pauseProducing(self) -> None:
+        """The connection has enough for now."""
+        if self._task is not None:
+            self._task.pause()
+
+    def resumeProducing(self) -> None:
+        """The connection takes more."""
+        if self._task is not None:
+            self._task.resume()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+        if self._task is not None:
+            self._task.stop()
+
+
+class CappedBody(Protocol):
+    """Collects an answer's body up to a cap; what is beyond it is not waited for.
+
+    done fires with None when the body has ended, or has been cut at the cap; octets is what came, in any case.
+    """
+
+    def __init__(self, maximum_octets: int) -> None:
+        self.done: Deferred[None] = Deferred(lambda _: self._cut())
+        self._pieces: list[bytes] = []
+        self._room = maximum_octets
+
+    @property
+    def octets(self) -> bytes:
+        """What has come so far."""
+        return b"".join(self._pieces)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep what there is room for."""
+        self._pieces.append(data[: self._room])
+        self._room -= len(self._pieces[-1])
+        if not self._room:
+            self._cut()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The body has ended, whole or not: the status decides anyway."""
+        if not self.done.called:
+            self.done.callback(None)
+
+    def _cut(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()

@@ -1,0 +1,125 @@
+"""Calls the vendors' APIs: one wide pool, a deadline over each exchange, a capped answer, no redirects, no cookies.
+
+The only importer of treq. Says of a failed exchange whether the vendor may have the request; keys stay in the headers
+of the request and get into no text that comes out of here.
+"""
+
+from __future__ import annotations
+
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from treq.client import HTTPClient as TreqClient
+from treq.cookies import IndexableCookieJar
+from twisted.internet.defer import Deferred
+from twisted.web.client import Agent, HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.web.http_headers import Headers
+
+from gateway.content.json_body import JsonBody
+from gateway.http_body import CappedBody, JsonProducer
+from gateway.http_tls import VerifiedHttps
+from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
+
+ANSWER_OCTETS = 1024 * 1024  # the answers the contracts show have a few hundred octets
+IDLE_CONNECTIONS = 100  # one for each session that may be relaying at once; a new one costs a TLS handshake
+IDLE_SECONDS = 25  # below the 30 to 60 s after which load balancers close: a POST on a closed one has no known outcome
+
+
+class HttpClient:
+    """Makes the requests of all vendors. Each exchange ends in an ApiAnswer or a NoAnswer, never in an exception."""
+
+    def __init__(self, reactor: Any, *, connect_seconds: float, ca_file: Path | None = None) -> None:
+        self._reactor = reactor
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = IDLE_CONNECTIONS
+        self._pool.cachedConnectionTimeout = IDLE_SECONDS
+        self._pool.retryAutomatically = False
+        self._pool._factory = _QuietFactory
+        policy = VerifiedHttps(reactor.seconds, ca_file)
+        agent = Agent(reactor, contextFactory=policy, connectTimeout=connect_seconds, pool=self._pool)
+        # Tenants share this client, so no cookie may be kept
+        self._treq = TreqClient(agent, IndexableCookieJar(policy=DefaultCookiePolicy(allowed_domains=[])))
+
+    async def exchange(
+        self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
+    ) -> ApiAnswer | NoAnswer:
+        """Make one request and read its answer, within the deadline."""
+        attempt = _Attempt(self._treq, self._reactor, request, body)
+        done = Deferred.fromCoroutine(attempt.run())
+        deadline = self._reactor.callLater(deadline_seconds, done.cancel)
+        try:
+            await done
+        except Exception as error:
+            if attempt.response is None:
+                return NoAnswer(attempt.may_have_arrived(error), _reason(error, timed_out=deadline.called))
+        finally:
+            if deadline.active():
+                deadline.cancel()
+        return attempt.answer()
+
+    async def close(self) -> None:
+        """Close the connections that are kept open."""
+        await self._pool.closeCachedConnections()
+
+
+class _QuietFactory(_HTTP11ClientFactory):
+    """Twisted's own, without a log line for each connection."""
+
+    noisy = False
+
+
+class _Attempt:
+    """One request on its way, and how far it came."""
+
+    def __init__(self, client: TreqClient, reactor: Any, request: ApiRequest, body: JsonBody | None) -> None:
+        self.response: Any = None
+        self._client = client
+        self._request = request
+        self._producer = JsonProducer(body, reactor) if body is not None else None
+        self._reactor = reactor
+        self._body = CappedBody(ANSWER_OCTETS)
+
+    async def run(self) -> None:
+        headers = Headers({name: [value] for name, value in self._request.headers.items()})
+        self.response = await self._client.request(
+            self._request.method,
+            self._request.url,
+            headers=headers,
+            data=self._producer,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+        self.response.deliverBody(self._body)
+        await self._body.done
+
+    def answer(self) -> ApiAnswer:
+        headers = {
+            name.decode("latin-1").lower(): values[-1].decode("latin-1")
+            for name, values in self.response.headers.getAllRawHeaders()
+        }
+        return ApiAnswer(self.response.code, headers, self._body.octets)
+
+    def may_have_arrived(self, error: Exception) -> bool:
+        """Whether the vendor may have the whole request. A failed handshake means that it has nothing."""
+        if self._producer is None:
+            return True
+        return self._producer.wholly_written and not any(
+            isinstance(cause, SSL.Error | VerificationError | CertificateError) for cause in _causes(error)
+        )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and those that Twisted's client wraps in it."""
+    reasons = getattr(error, "reasons", None) or []
+    return [error, *(cause for reason in reasons for cause in _causes(reason.value))]
+
+
+def _reason(error: Exception, *, timed_out: bool) -> str:
+    if timed_out:
+        return "no answer within the deadline"
+    cause = _causes(error)[-1]
+    return f"{type(cause).__name__}: {cause}".rstrip(": ")

@@ -1,0 +1,87 @@
+"""One attempt: drives a vendor's exchange over the HTTP client until it says what came of it.
+
+What the requests say is the vendor's, how they travel the client's; the deadline is over a whole exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, Protocol, TypeVar
+
+from gateway.content.json_body import JsonBody
+from gateway.outcome import Outcome
+from gateway.vendor import ApiAnswer, ApiRequest, JsonValue, NoAnswer, Vendor, VendorAccount
+
+T = TypeVar("T")
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs a blocking call beside the reactor."""
+
+
+class Client(Protocol):
+    """The HTTP client, as far as a relay needs it."""
+
+    async def close(self) -> None:
+        """Close the connections that are kept open."""
+
+    async def exchange(
+        self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
+    ) -> ApiAnswer | NoAnswer:
+        """Make one request and read its answer."""
+
+
+class Relay:
+    """Makes the attempts at one vendor entry of the settings."""
+
+    def __init__(
+        self,
+        client: Client,
+        seconds: Callable[[], float],
+        in_thread: InThread,
+        *,
+        exchange_seconds: float,
+        login_seconds: float,
+    ) -> None:
+        self._client = client
+        self._seconds = seconds
+        self._in_thread = in_thread
+        self._exchange_seconds = exchange_seconds
+        self._login_seconds = login_seconds
+
+    async def attempt(
+        self, exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, Mapping[str, Outcome]], *, large: bool
+    ) -> Mapping[str, Outcome]:
+        """Hand over a submission. large: its body is measured in a thread, because that takes more than a moment."""
+        return await self._drive(exchange, self._exchange_seconds, large=large)
+
+    async def check_key(self, vendor: Vendor, account: VendorAccount) -> bool | None:
+        """Ask the vendor about a key: True, False, or None when it could not say."""
+        return await self._drive(vendor.check_key(account), self._login_seconds, large=False)
+
+    async def close(self) -> None:
+        """Make no further attempt."""
+        await self._client.close()
+
+    async def _drive(
+        self, exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, T], deadline_seconds: float, *, large: bool
+    ) -> T:
+        until = self._seconds() + deadline_seconds
+        try:
+            request = next(exchange)
+            while True:
+                body = await self._body(request.json, large=large)
+                left_seconds = until - self._seconds()
+                if left_seconds > 0:
+                    request = exchange.send(await self._client.exchange(request, body, left_seconds))
+                else:
+                    request = exchange.send(NoAnswer(wholly_written=False, reason="no time left for this request"))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    async def _body(self, document: JsonValue, *, large: bool) -> JsonBody | None:
+        if document is None:
+            return None
+        if large:
+            body: JsonBody = await self._in_thread(lambda: JsonBody(document))
+            return body
+        return JsonBody(document)

@@ -1,0 +1,117 @@
+"""What every response and every request of the console's port is held to: response headers, Host and Origin.
+
+The console is open on loopback without login, so a foreign web page in the same browser is the attacker.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import urlsplit
+
+from klein.resource import KleinResource
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource
+from zope.interface import implementer
+
+from gateway.sandbox.web_request import WebRequest
+
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""Content-Security-Policy of every response but the preview: nothing inline, nothing from elsewhere."""
+
+PREVIEW_POLICY = (
+    "sandbox; default-src 'none'; img-src data: cid:; style-src 'unsafe-inline'; "
+    "form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
+)
+"""Content-Security-Policy of a mail's own HTML: no script, no remote content, an origin of its own."""
+
+_HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # Mail content must not stay in a browser's cache after the inbox was emptied.
+    "Cache-Control": "no-store",
+}
+
+_SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
+
+
+def allow_preview(request: WebRequest) -> None:
+    """Put the preview's policy in place of the pages': the page may frame it, and it may do nothing."""
+    request.setHeader("Content-Security-Policy", PREVIEW_POLICY)
+    request.setHeader("X-Frame-Options", "SAMEORIGIN")
+
+
+def _values(request: WebRequest, name: str) -> list[str]:
+    return list(request.requestHeaders.getRawHeaders(name, []))
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets; empty when it cannot be read."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "") if "@" not in host and "/" not in host else ""
+    except ValueError:
+        return ""
+
+
+def is_misdirected(request: WebRequest, allowed_hosts: frozenset[str]) -> bool:
+    """Whether the request names a host that is not ours: a foreign name that points here (DNS rebinding)."""
+    hosts = _values(request, "Host")
+    return len(hosts) != 1 or _host_name(hosts[0]) not in allowed_hosts
+
+
+def is_forged(request: WebRequest) -> bool:
+    """Whether a foreign web page sent a request that changes something. Programs send no Origin and are not asked.
+
+    A form on our own page says `Origin: null`, because of our Referrer-Policy (Fetch standard, "append a request Origin
+    header"); Sec-Fetch-Site then tells it from a foreign one, and pages cannot set that header.
+    """
+    if request.method in _SAFE_METHODS:
+        return False
+    site = "".join(_values(request, "Sec-Fetch-Site"))
+    if site in ("cross-site", "same-site"):
+        return True
+    own = [f"{scheme}://{host}".lower() for scheme in ("http", "https") for host in _values(request, "Host")]
+    foreign = [origin for origin in _values(request, "Origin") if origin.lower() not in own]
+    return bool(foreign) and not (foreign == ["null"] and site == "same-origin")
+
+
+@implementer(IResource)
+class Guard:
+    """The console's root: refuses what must not come in, and sets the headers of everything that goes out."""
+
+    isLeaf = True  # Twisted's name
+
+    def __init__(self, inner: KleinResource, allowed_hosts: frozenset[str]) -> None:
+        self._inner = inner
+        self._allowed_hosts = allowed_hosts
+
+    def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:  # Twisted's name
+        """A leaf has no children."""
+        raise LookupError(name)
+
+    def putChild(self, path: bytes, child: IResource) -> None:  # Twisted's name
+        """A leaf takes no children."""
+        raise TypeError("the console's routes are fixed")
+
+    def render(self, request: IRequest) -> object:
+        """Check the request, then let the routes answer."""
+        web = cast("WebRequest", request)
+        for name, value in _HEADERS.items():
+            web.setHeader(name, value)
+        if is_misdirected(web, self._allowed_hosts):
+            return _refuse(web, 421, b"Misdirected Request", "This console does not answer for this host name.\n")
+        if is_forged(web):
+            return _refuse(web, 403, b"Forbidden", "This request came from another web site.\n")
+        return self._inner.render(request)
+
+
+def _refuse(request: WebRequest, status: int, phrase: bytes, text: str) -> bytes:
+    request.setResponseCode(status, phrase)
+    request.setHeader("Content-Type", "text/plain; charset=utf-8")
+    return text.encode()

@@ -1,0 +1,56 @@
+"""Runs the console with the Postscale sandbox on a free port, for the tests to talk to over real sockets.
+
+Arguments: the inbox folder, and "no-inbox" for a console without one. Prints the port. Reads commands, one JSON list
+a line: ["note", vendor_message_id, gateway_id, report], ["reasons", [...]], ["calls"]; after each it prints how many
+delayed answers wait.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.web.server import Site
+
+from gateway.console.pages import Console
+from gateway.sandbox.inbox import Inbox
+from gateway.sandbox.postscale import PostscaleSandbox
+
+FIRST_MESSAGE = """\
+swaks --server 127.0.0.1:2525 --tls --auth-user postscale --auth-password ps_test_hello \\
+  --from me@shop.example --to ann@cust.example"""
+
+reasons: list[str] = []
+
+
+def obey(inbox: Inbox | None, command: list) -> None:
+    if command[0] == "note" and inbox is not None:
+        inbox.note(*command[1:])
+    elif command[0] == "reasons":
+        reasons[:] = command[1]
+    waiting = [one for one in reactor.getDelayedCalls() if "deferLater" in repr(one) or "callback" in repr(one)]
+    print(len(waiting), flush=True)
+
+
+def read_commands(inbox: Inbox | None) -> None:
+    for line in sys.stdin:
+        reactor.callFromThread(obey, inbox, json.loads(line))
+    reactor.callFromThread(reactor.stop)
+
+
+def main() -> None:
+    inbox = None if "no-inbox" in sys.argv else Inbox(Path(sys.argv[1]), time.time)
+    sandboxes = {"postscale": PostscaleSandbox(inbox, reactor).resource()} if inbox else {}
+    hosts = frozenset({"127.0.0.1", "localhost", "::1"})
+    console = Console(inbox, sandboxes, lambda: list(reasons), hosts, FIRST_MESSAGE)
+    port = reactor.listenTCP(0, Site(console.resource()), interface="127.0.0.1")
+    print(port.getHost().port, flush=True)
+    threading.Thread(target=read_commands, args=(inbox,), daemon=True).start()
+    reactor.run()
+
+
+main()

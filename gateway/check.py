@@ -1,0 +1,53 @@
+"""Looks whether settings would work here, without listening: what "mailgateway check" says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gateway.parts import server_endpoint, tls_contexts, vendor_entry
+from gateway.settings import Settings, SettingsError, read_settings
+from gateway.tables import Problem
+
+
+def check_settings(path: Path, reactor: Any) -> list[Problem]:
+    """Everything that is wrong with a settings file, or with what it points at; an empty list when all is well."""
+    try:
+        settings = read_settings(path)
+    except SettingsError as error:
+        return error.problems
+    problems = list(_state_dir(settings.state_dir))
+    for attempt in _attempts(settings, reactor):
+        try:
+            attempt()
+        except SettingsError as error:
+            problems += error.problems
+    return list(dict.fromkeys(problems))
+
+
+def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]]:
+    """One call for each part; each raises SettingsError when its part cannot be made."""
+    yield partial(server_endpoint, reactor, settings.console.endpoint, "console.endpoint")
+    for number, listener in enumerate(settings.listeners):
+        path = f"listeners[{number}]"
+        yield partial(server_endpoint, reactor, listener.endpoint, f"{path}.endpoint")
+        if listener.certificate or settings.tls.certificate:
+            yield partial(tls_contexts, settings, listener, path)
+    for name, vendor in settings.vendors.items():
+        yield partial(vendor_entry, name, vendor, reactor, _no_thread)
+
+
+def _no_thread(call: Callable[[], Any]) -> Any:
+    raise RuntimeError("nothing is sent while settings are checked")
+
+
+def _state_dir(folder: Path) -> Iterator[Problem]:
+    """The state folder, or the nearest folder above it that exists, has to let us write."""
+    nearest = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not nearest.is_dir():
+        yield Problem("state_dir", f"{nearest} is no folder")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield Problem("state_dir", f"{nearest} cannot be written to by this user")

@@ -1,0 +1,148 @@
+"""The mailgateway command line."""
+
+from __future__ import annotations
+
+import datetime
+import smtplib
+from pathlib import Path
+
+import click
+
+from gateway import __version__
+from gateway.accounts.credentials import make_credential
+from gateway.settings import Settings, SettingsError, embedded, read_settings
+from gateway.store.sqlite import SqliteStore, StoreError
+
+CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")
+
+
+@click.group()
+@click.version_option(__version__, prog_name="mailgateway")
+def main() -> None:
+    """An SMTP gateway to email vendors' HTTP APIs. It is started with: twistd -n mailgateway"""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Say what is wrong with a settings FILE, where, and what was expected."""
+    from twisted.internet import reactor  # noqa: PLC0415 - only this command needs one
+
+    from gateway.check import check_settings  # noqa: PLC0415 - loads the whole gateway
+
+    problems = check_settings(file, reactor)
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise SystemExit(1)
+    click.echo(f"{file}: the settings are good")
+
+
+@main.group()
+def credentials() -> None:
+    """SMTP credentials that stand for a vendor key of the settings."""
+
+
+@credentials.command("add")
+@CONFIG
+@click.option("--vendor", help="The [vendors] entry whose key it stands for; needless when there is only one.")
+@click.argument("user_name")
+def add_credential(config: Path | None, vendor: str | None, user_name: str) -> None:
+    """Make a credential and show its secret, once."""
+    settings = _settings(config)
+    vendor = _vendor(settings, vendor)
+    try:
+        secret = make_credential(_store(settings), user_name, vendor, datetime.datetime.now(datetime.UTC))
+    except (ValueError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"user name: {user_name}\npassword:  {secret}")
+    click.echo("The password is shown this once and kept only as a hash.", err=True)
+    if settings.vendors[vendor].key is None:
+        click.echo(f"Logins have to wait: vendors.{vendor} has no key in the settings yet.", err=True)
+
+
+@credentials.command("list")
+@CONFIG
+def list_credentials(config: Path | None) -> None:
+    """List the credentials: user name, vendor, state, when made."""
+    try:
+        for one in _store(_settings(config)).credentials():
+            state = "active" if one.active else "deactivated"
+            click.echo(f"{one.user_name}\t{one.vendor}\t{state}\t{one.created_at}")
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@credentials.command("deactivate")
+@CONFIG
+@click.argument("user_name")
+def deactivate_credential(config: Path | None, user_name: str) -> None:
+    """Let nobody log in with a credential any more."""
+    try:
+        found = _store(_settings(config)).deactivate_credential(user_name)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    if not found:
+        raise click.ClickException(f"there is no credential with the user name {user_name}")
+    click.echo(f"{user_name} is deactivated")
+
+
+@main.command("send-test")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=2587, show_default=True, type=int)
+@click.option("--implicit-tls", is_flag=True, help="TLS from the first octet, as on port 2465.")
+@click.option("--user", default="postscale", show_default=True)
+@click.option(
+    "--password", envvar="MAILGATEWAY_PASSWORD", default="ps_test_first_message", help="Better: the variable."
+)
+@click.option("--certificate", type=click.Path(path_type=Path), help="The certificate to trust, in PEM form.")
+@click.option("--from", "author", default="shop@shop.example", show_default=True)
+@click.option("--to", "recipient", default="ann@cust.example", show_default=True)
+def send_test(
+    host: str,
+    port: int,
+    implicit_tls: bool,
+    user: str,
+    password: str,
+    certificate: Path | None,
+    author: str,
+    recipient: str,
+) -> None:
+    """Send a message through a running gateway, as an application would."""
+    from gateway.first_message import Submitter, first_message, send  # noqa: PLC0415 - keeps the other commands quick
+
+    self_made = embedded().state_dir / "tls" / "certificate.pem"
+    trusted = certificate or (self_made if host in ("127.0.0.1", "localhost", "::1") and self_made.exists() else None)
+    submitter = Submitter(host, port, user, password, implicit_tls, trusted)
+    try:
+        reply = send(first_message(author, recipient), submitter)
+    except smtplib.SMTPResponseException as error:
+        told = error.smtp_error.decode("ascii", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        raise click.ClickException(f"{host}:{port} answered {error.smtp_code} {told}") from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise click.ClickException(f"{host}:{port}: {error}") from None
+    click.echo(reply)
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return read_settings(config) if config else embedded()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _vendor(settings: Settings, name: str | None) -> str:
+    if name is None and len(settings.vendors) == 1:
+        return next(iter(settings.vendors))
+    if name not in settings.vendors:
+        raise click.ClickException(f"--vendor has to be one of: {', '.join(settings.vendors)}")
+    return name
+
+
+def _store(settings: Settings) -> SqliteStore:
+    try:
+        store = SqliteStore(settings.store_path)
+        store.open()
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    return store

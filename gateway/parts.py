@@ -1,0 +1,131 @@
+"""Makes the parts that settings ask for: vendor entries, TLS contexts, the console. Each is told what it needs.
+
+A part that cannot be made says so as a Problem with the path of its setting.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.web.http import Request
+from twisted.web.server import Site
+
+from gateway.console.pages import Console
+from gateway.dispatch import VendorEntry
+from gateway.http_client import HttpClient
+from gateway.outcome import Cause, Reply
+from gateway.relay import InThread, Relay
+from gateway.sandbox.inbox import Inbox
+from gateway.sandbox.postscale import PostscaleSandbox
+from gateway.secret import Secret, SecretError
+from gateway.settings import Listener, Settings, SettingsError, VendorSettings
+from gateway.smtp.extensions import SessionRules
+from gateway.tables import Problem
+from gateway.tls import CertificateError, ServerContexts, self_made_certificate
+from gateway.vendor import load
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+SANDBOXES: Mapping[str, Callable[[Inbox, Any], PostscaleSandbox]] = {"postscale": PostscaleSandbox}
+
+
+def vendor_entry(name: str, vendor: VendorSettings, reactor: Any, in_thread: InThread) -> VendorEntry:
+    """One entry of the [vendors] table, ready for use."""
+    path = f"vendors.{name}"
+    try:
+        client = HttpClient(reactor, connect_seconds=vendor.connect_seconds, ca_file=vendor.ca_file)
+    except SSL.Error:
+        problem = Problem(f"{path}.ca_file", f"{vendor.ca_file}: no certificates in PEM form in it")
+        raise SettingsError([problem]) from None
+    relay = Relay(
+        client,
+        reactor.seconds,
+        in_thread,
+        exchange_seconds=vendor.exchange_seconds,
+        login_seconds=vendor.login_seconds,
+    )
+    api = load(vendor.api)
+    url = (vendor.url or api.default_url).rstrip("/")
+    return VendorEntry(name, api, url, _revealed(vendor.key, f"{path}.key"), relay)
+
+
+def _revealed(key: Secret | None, path: str) -> str | None:
+    try:
+        return key.reveal() if key is not None else None
+    except SecretError as error:
+        raise SettingsError([Problem(path, str(error))]) from None
+
+
+def tls_contexts(settings: Settings, listener: Listener, path: str) -> ServerContexts | None:
+    """The TLS contexts of one listener: its own certificate, or the common one, or a self-made one."""
+    if listener.tls == "none":
+        return None
+    certificate, private_key = listener.certificate, listener.private_key
+    if certificate is None or private_key is None:
+        certificate, private_key = settings.tls.certificate, settings.tls.private_key
+        path = "tls"
+    if certificate is None or private_key is None:
+        now = datetime.datetime.now(datetime.UTC)
+        certificate, private_key = self_made_certificate(settings.state_dir / "tls", settings.hostname, now)
+    try:
+        return ServerContexts(certificate, private_key, settings.tls.minimum_version)
+    except CertificateError as error:
+        raise SettingsError([Problem(f"{path}.certificate", str(error))]) from None
+
+
+def session_rules(settings: Settings, listener: Listener) -> SessionRules:
+    """What holds for the sessions of one listener, by its TLS mode and its dialect."""
+    dialect = load(listener.dialect).dialect
+    wording: Mapping[Cause, Reply] = dialect.wording
+    return SessionRules(
+        hostname=settings.hostname,
+        offers_tls=listener.tls in ("starttls", "optional"),
+        needs_tls=listener.tls in ("starttls", "implicit"),
+        mechanisms=dialect.mechanisms,
+        enhanced=dialect.enhanced_status_codes,
+        wording=wording,
+        limits=settings.limits,
+    )
+
+
+def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint:
+    """A Twisted server endpoint from its string."""
+    from twisted.internet.endpoints import serverFromString  # noqa: PLC0415 - loads Twisted's plugins
+
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        problem = Problem(
+            path, f'expected a server endpoint such as tcp:2587:interface=127.0.0.1, got "{text}" ({error})'
+        )
+        raise SettingsError([problem]) from None
+    return endpoint
+
+
+def console_site(inbox: Inbox | None, reactor: Any, ready: Callable[[], list[str]]) -> Site:
+    """The console's web site, with the sandboxes below it when there is an inbox."""
+    sandboxes = {name: make(inbox, reactor).resource() for name, make in SANDBOXES.items()} if inbox else {}
+    console = Console(inbox, sandboxes, ready, LOOPBACK_HOSTS, first_message=first_message_command())
+    return QuietSite(console.resource())  # type: ignore[no-untyped-call]  # Twisted's is untyped
+
+
+class QuietSite(Site):
+    """A site that leaves the log to the mail; the console's visitors are the operator alone."""
+
+    noisy = False
+
+    def log(self, request: Request) -> None:
+        """Write no access log."""
+
+
+def first_message_command() -> str:
+    """What to type to send a first message through the embedded default."""
+    command = Path(sys.executable).with_name("mailgateway")
+    if command.is_relative_to(Path.cwd()):
+        command = command.relative_to(Path.cwd())
+    return f"{command} send-test"

@@ -1,0 +1,269 @@
+"""The settings: what they are, what they default to, and whether they fit together. See etc/gateway.toml.
+
+Nothing is opened or listened on here, except for the settings file itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import platform
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from gateway.secret import Secret
+from gateway.smtp.limits import Limits
+from gateway.tables import Problem, read_table
+from gateway.vendor import load
+
+__all__ = ["Limits", "Settings", "SettingsError", "embedded", "read_settings"]
+
+CONSOLE_PORT = 8025
+TlsMode = Literal["starttls", "implicit", "optional", "none"]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; problems says where and why, each in one line."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The certificate chain and key (PEM) of listeners without their own, and the lowest TLS version to speak.
+
+    Without a certificate the gateway makes one for itself and keeps it in the state folder.
+    """
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """A certificate and its key go together."""
+        yield from _pair(self.certificate, self.private_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port: endpoint is a Twisted server endpoint string. tls: starttls asks for it before AUTH and MAIL, implicit
+    begins with it, optional offers STARTTLS without asking for it, none has no TLS.
+    """
+
+    endpoint: str
+    tls: TlsMode = "starttls"
+    dialect: str = "postscale"
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """The dialect has to be one we speak."""
+        yield from _pair(self.certificate, self.private_key)
+        if not _is_vendor(self.dialect):
+            yield "dialect", f'no vendor "{self.dialect}" is known'
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where credentials are kept: sqlite: and a path. Empty: store.sqlite in the state folder."""
+
+    url: str = ""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Only SQLite for now."""
+        if self.url and not self.url.startswith("sqlite:"):
+            yield "url", f'expected "sqlite:" and a path, got "{self.url}"'
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSettings:
+    """A vendor to send through: api names the vendor's file, url its API's base (empty: the vendor's own).
+
+    key is for the operator's own credentials; clients that log in with their API key need none. ca_file holds the
+    roots to trust in place of the system's. exchange_seconds bounds a whole exchange, below the minute that many
+    clients wait for the reply to their data; login_seconds the question whether a key is good.
+    """
+
+    api: str
+    url: str = ""
+    key: Secret | None = None
+    ca_file: Path | None = None
+    connect_seconds: float = 10.0
+    exchange_seconds: float = 50.0
+    login_seconds: float = 10.0
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """The API has to be one we know; keys travel over TLS, or not beyond this machine."""
+        if not _is_vendor(self.api):
+            yield "api", f'no vendor "{self.api}" is known'
+        if self.url:
+            problem = _url_problem(self.url)
+            if problem:
+                yield "url", problem
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which vendor takes the mail of clients that log in with an API key. The first route whose dialect fits is taken.
+
+    An empty dialect fits all. mode direct: the reply to the client is the vendor's own.
+    """
+
+    vendors: tuple[str, ...]
+    dialect: str = ""
+    mode: Literal["direct"] = "direct"
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """One vendor: a second one would need a queue behind it."""
+        if len(self.vendors) != 1:
+            yield "vendors", f"expected a list of one vendor, got {len(self.vendors)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The web pages and health checks; a loopback address only, because there is no login."""
+
+    endpoint: str = f"tcp:{CONSOLE_PORT}:interface=127.0.0.1"
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Whoever reaches the pages may read them."""
+        if not any(f"interface={host}" in self.endpoint for host in (r"127.0.0.1", r"\:\:1", "localhost")):
+            yield "endpoint", "expected a loopback address, such as tcp:8025:interface=127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The local stand-in of each vendor's API, with its inbox on the console."""
+
+    enabled: bool = False
+
+
+DEFAULT_LISTENERS = (
+    Listener("tcp:2525:interface=127.0.0.1", "starttls"),
+    Listener("tcp:2587:interface=127.0.0.1", "starttls"),
+    Listener("tcp:2465:interface=127.0.0.1", "implicit"),
+)
+
+
+def _default_hostname() -> str:
+    return platform.node() or "localhost"
+
+
+def _default_state_dir() -> Path:
+    home = Path(os.environ.get("HOME", "/"))
+    return Path(os.environ.get("MAILGATEWAY_STATE") or home / ".local" / "state" / "mailgateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one gateway."""
+
+    hostname: str = field(default_factory=_default_hostname)
+    state_dir: Path = field(default_factory=_default_state_dir)
+    tls: Tls = Tls()
+    listeners: tuple[Listener, ...] = DEFAULT_LISTENERS
+    limits: Limits = field(default_factory=Limits)
+    store: Store = Store()
+    vendors: dict[str, VendorSettings] = field(default_factory=lambda: {"postscale": VendorSettings("postscale")})
+    routes: tuple[Route, ...] = ()
+    console: Console = Console()
+    sandbox: Sandbox = Sandbox()
+
+    @property
+    def store_path(self) -> Path:
+        """The file of the SQLite store."""
+        return Path(self.store.url.removeprefix("sqlite:")) if self.store.url else self.state_dir / "store.sqlite"
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Routes lead to vendors that exist, and every listener's dialect has one."""
+        if not self.listeners:
+            yield "listeners", "expected at least one listener"
+        for number, route in enumerate(self.routes):
+            for name in route.vendors:
+                if name not in self.vendors:
+                    yield (
+                        f"routes[{number}].vendors",
+                        f"there is no [vendors.{name}]; there are: {_names(self.vendors)}",
+                    )
+        for number, listener in enumerate(self.listeners):
+            if self.vendor_for(listener.dialect) is None:
+                yield (
+                    f"listeners[{number}].dialect",
+                    f'no route says which vendor takes the mail of "{listener.dialect}"',
+                )
+
+    def vendor_for(self, dialect: str) -> str | None:
+        """The vendor entry for clients of this dialect that log in with an API key, or None.
+
+        Without any route, the only vendor there is takes everything.
+        """
+        if not self.routes and len(self.vendors) == 1:
+            return next(iter(self.vendors))
+        return next((route.vendors[0] for route in self.routes if route.dialect in ("", dialect)), None)
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings of a file. SettingsError lists everything that is wrong with it."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError([Problem(str(path), error.strerror or "cannot be read")]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError([Problem(str(path), f"no TOML: {error}")]) from None
+    problems: list[Problem] = []
+    settings = read_table(Settings, table, "", problems)
+    if problems or not isinstance(settings, Settings):
+        raise SettingsError(problems)
+    return settings
+
+
+def embedded() -> Settings:
+    """What runs without a settings file: everything on loopback, and the sandbox in place of the vendor."""
+    url = f"http://127.0.0.1:{CONSOLE_PORT}/sandbox/postscale/v1"
+    vendors = {"postscale": VendorSettings("postscale", url)}
+    return Settings(hostname="localhost", vendors=vendors, sandbox=Sandbox(enabled=True))
+
+
+def _is_vendor(name: str) -> bool:
+    try:
+        load(name)
+    except LookupError:
+        return False
+    return True
+
+
+def _pair(certificate: Path | None, private_key: Path | None) -> Iterator[tuple[str, str]]:
+    if (certificate is None) != (private_key is None):
+        missing = "private_key" if private_key is None else "certificate"
+        yield missing, "missing; certificate and private_key go together"
+
+
+def _url_problem(url: str) -> str | None:
+    expected = 'expected "https://...", or "http://..." for a loopback address'
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return f'{expected}, got "{url}"'
+    if parts.scheme == "https" and host and not parts.query and "@" not in parts.netloc:
+        return None
+    if parts.scheme == "http" and _is_loopback(host):
+        return None
+    return f'{expected}, got "{url}"'
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _names(table: dict[str, VendorSettings]) -> str:
+    return ", ".join(table)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import codecs
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from gateway.content.charsets import codec_name, is_seven_bit, keeps_its_own
@@ -15,6 +16,7 @@ from gateway.content.spool import Spool
 
 # Texts that people write are smaller; they are decoded once and kept.
 KEPT_TEXT_OCTETS = 256 * 1024
+_LINE_END = re.compile(r"\r+\n?")
 # How much blank space may stand around the padding of base64 before it is decoded and encoded anew.
 PADDING_ROOM_OCTETS = 1024
 
@@ -32,7 +34,7 @@ class Text:
         if stop - start <= KEPT_TEXT_OCTETS:
             octets = b"".join(decoded_pieces(*self._region, notes))
             self._codec, self._errors, guess = choose_codec(lambda: (octets,), charset)
-            self._kept = octets.decode(self._codec, self._errors).replace("\r\n", "\n")
+            self._kept = _line_feeds(octets.decode(self._codec, self._errors))
         else:
             self._codec, self._errors, guess = choose_codec(lambda: decoded_pieces(*self._region, notes), charset)
         # A text that was tried in several charsets was decoded as often, with the same findings each time.
@@ -63,12 +65,24 @@ def choose_codec(pieces: Callable[[], Iterable[bytes]], charset: str) -> tuple[s
         return declared, "strict", []
     if not (declared and is_seven_bit(declared)) and _fits(pieces(), "utf_8"):
         return "utf_8", "strict", [f"{said} was read as utf-8"]
-    if declared and keeps_its_own(declared):
+    if declared and (keeps_its_own(declared) or (declared == "utf_8" and _mostly_utf8(pieces()))):
         return declared, "replace", [f"{said} has octets that are none of it; they were replaced"]
     for codec in ("cp1252", "latin_1"):
         if _fits(pieces(), codec):
             break
     return codec, "strict", [f"{said} was read as {codec}"]
+
+
+def _mostly_utf8(pieces: Iterable[bytes]) -> bool:
+    """Whether octets that are not all UTF-8 still are so by intent: an application cut a string within a character."""
+    decoder = codecs.getincrementaldecoder("utf_8")("replace")
+    good = bad = 0
+    for octets in (*pieces, None):
+        text = decoder.decode(octets) if octets is not None else decoder.decode(b"", True)
+        if not text.isascii():
+            bad += text.count("\ufffd")
+            good += len(text) - len(text.encode("ascii", "ignore"))
+    return good >= 4 * bad  # good counts the bad ones too; text in another charset has hardly any good ones
 
 
 def _fits(pieces: Iterable[bytes], codec: str) -> bool:
@@ -83,16 +97,22 @@ def _fits(pieces: Iterable[bytes], codec: str) -> bool:
     return True
 
 
+def _line_feeds(text: str) -> str:
+    """Every line end as LF: CRLF, a run of CRs, and the CR CR LF that comes of encoding the CR of a CRLF twice."""
+    return _LINE_END.sub("\n", text) if "\r" in text else text
+
+
 def _with_line_feeds(texts: Iterable[str]) -> Iterator[str]:
-    """CRLF -> LF, also where it lies on the border of two pieces."""
+    """The same for a text in pieces: CRs at the end of a piece wait for what follows them."""
     held = ""
     for text in texts:
         whole = held + text
-        held = "\r" if whole.endswith("\r") else ""
-        if piece := whole.removesuffix("\r").replace("\r\n", "\n"):
-            yield piece
+        certain = whole.rstrip("\r")
+        held = "\r" if len(certain) < len(whole) else ""
+        if certain:
+            yield _line_feeds(certain)
     if held:
-        yield held
+        yield _line_feeds(held)
 
 
 class Base64:

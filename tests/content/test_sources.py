@@ -35,7 +35,14 @@ def size(request, monkeypatch):
     ("octets", "charset", "text", "report"),
     [
         (b"a\r\nb\r\n", "", "a\nb\n", []),
-        (b"a\rb\r", "us-ascii", "a\rb\r", []),
+        (b"a\rb\r", "us-ascii", "a\nb\n", []),
+        (b"a\r\r\nb\r\r\r\n", "us-ascii", "a\nb\n", []),
+        (
+            "Größe, Straße, Übermut: ".encode() * 2 + b"\xc3",
+            "utf-8",
+            "Größe, Straße, Übermut: " * 2 + "\ufffd",
+            ["text declared as 'utf-8' has octets that are none of it; they were replaced"],
+        ),
         (b"", "utf-8", "", []),
         ("é€😀".encode(), "utf-8", "é€😀", []),
         (b"caf\xe9 \x80", "iso-8859-1", "café €", []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ class GatewayService(Service):
 
     def startService(self) -> None:
         """Make the parts and listen."""
+        self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         try:
             self._start()
@@ -170,6 +172,10 @@ class GatewayService(Service):
         return [f"{missing} of the ports are not open"] if missing else []
 
     # -- stopping
+
+    def _terminate(self, *_: object) -> None:
+        """SIGTERM ends in exit status 0, which twistd's own way does not; a second one does not wait."""
+        self._reactor.callFromThread(self._reactor.stop if self.running else self._abort)
 
     async def _stop(self) -> None:
         drained = DeferredList([factory.drain() for factory in self._factories])

@@ -89,7 +89,7 @@ def deactivate_credential(config: Path | None, user_name: str) -> None:
 
 @main.command("send-test")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=2587, show_default=True, type=int)
+@click.option("--port", default=2525, show_default=True, type=int)
 @click.option("--implicit-tls", is_flag=True, help="TLS from the first octet, as on port 2465.")
 @click.option("--user", default="postscale", show_default=True)
 @click.option(

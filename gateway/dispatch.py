@@ -5,7 +5,7 @@ The walk is told in docs/FLOW.md. Direct mode: the reply is what the vendor said
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway.accounts.account import Account
@@ -99,7 +99,8 @@ class Dispatch:
         translation = entry.vendor.translate(_vendor_account(incoming.account, entry), rest)
         outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
         await self._remember_partial(incoming, outcomes, digest)
-        return fold(outcomes), (*submission.content.report, *submission.options.report, *translation.report)
+        told = (*submission.content.report, *submission.options.report, *translation.report)
+        return fold(outcomes), (*told, *_refused_beside_accepted(outcomes))
 
     async def _remember_partial(
         self, incoming: Incoming, outcomes: Mapping[str, Outcome], digest: bytes | None
@@ -166,3 +167,11 @@ def _vendor_account(account: Account, entry: VendorEntry) -> VendorAccount:
     if account.own_key is not None:
         return VendorAccount(entry.url, account.own_key, own_key=True)
     return VendorAccount(entry.url, entry.key or "", own_key=False)
+
+
+def _refused_beside_accepted(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """Who does not get a message that the client is told is accepted: one reply stands for all (RFC 5321 §4.2.5)."""
+    if isinstance(fold(outcomes), Accepted):
+        for path, outcome in outcomes.items():
+            if isinstance(outcome, Refused):
+                yield f"{path} was refused: {outcome.reason}"

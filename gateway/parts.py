@@ -6,6 +6,8 @@ A part that cannot be made says so as a Problem with the path of its setting.
 from __future__ import annotations
 
 import datetime
+import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,13 +26,14 @@ from gateway.relay import InThread, Relay
 from gateway.sandbox.inbox import Inbox
 from gateway.sandbox.postscale import PostscaleSandbox
 from gateway.secret import Secret, SecretError
-from gateway.settings import Listener, Settings, SettingsError, VendorSettings
+from gateway.settings import Listener, Settings, SettingsError, VendorSettings, default_state_dir
 from gateway.smtp.extensions import SessionRules
 from gateway.tables import Problem
 from gateway.tls import CertificateError, ServerContexts, self_made_certificate
 from gateway.vendor import load
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+FIRST_MESSAGE_PORT = "2525"  # what send-test takes by itself
 SANDBOXES: Mapping[str, Callable[[Inbox, Any], PostscaleSandbox]] = {"postscale": PostscaleSandbox}
 
 
@@ -107,10 +110,10 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
     return endpoint
 
 
-def console_site(inbox: Inbox | None, reactor: Any, ready: Callable[[], list[str]]) -> Site:
+def console_site(settings: Settings, inbox: Inbox | None, reactor: Any, ready: Callable[[], list[str]]) -> Site:
     """The console's web site, with the sandboxes below it when there is an inbox."""
     sandboxes = {name: make(inbox, reactor).resource() for name, make in SANDBOXES.items()} if inbox else {}
-    console = Console(inbox, sandboxes, ready, LOOPBACK_HOSTS, first_message=first_message_command())
+    console = Console(inbox, sandboxes, ready, LOOPBACK_HOSTS, first_message=first_message_command(settings))
     return QuietSite(console.resource())  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 
@@ -123,9 +126,21 @@ class QuietSite(Site):
         """Write no access log."""
 
 
-def first_message_command() -> str:
-    """What to type to send a first message through the embedded default."""
+def first_message_command(settings: Settings) -> str:
+    """What to type, in another terminal of this machine, to send a first message through this gateway."""
     command = Path(sys.executable).with_name("mailgateway")
     if command.is_relative_to(Path.cwd()):
         command = command.relative_to(Path.cwd())
-    return f"{command} send-test"
+    words = [str(command), "send-test"]
+    port = next((tcp_port(one.endpoint) for one in settings.listeners if one.tls == "starttls"), None)
+    if port is not None and port != FIRST_MESSAGE_PORT:
+        words += ["--port", port]
+    if settings.state_dir != default_state_dir({"HOME": os.environ.get("HOME", "/")}):
+        words += ["--certificate", str(settings.state_dir / "tls" / "certificate.pem")]
+    return shlex.join(words)
+
+
+def tcp_port(endpoint: str) -> str | None:
+    """The port in an endpoint string such as tcp:8025:interface=127.0.0.1; None for other kinds."""
+    kind, _, rest = endpoint.partition(":")
+    return rest.partition(":")[0].removeprefix("port=") if kind == "tcp" else None

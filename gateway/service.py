@@ -34,6 +34,7 @@ from gateway.parts import (
     first_message_command,
     server_endpoint,
     session_rules,
+    tcp_port,
     tls_contexts,
     vendor_entry,
 )
@@ -109,13 +110,18 @@ class GatewayService(Service):
         )
         shared = Shared(self._reactor, self._report, failed_logins, SessionCount(limits), self._new_id)
         console = self._settings.console.endpoint
-        site = console_site(self._inbox, self._reactor, self._not_ready)
+        site = console_site(self._settings, self._inbox, self._reactor, self._not_ready)
         self._open_port(server_endpoint(self._reactor, console, "console.endpoint"), site, console)
         for number, listener in enumerate(self._settings.listeners):
             self._open_listener(listener, f"listeners[{number}]", shared)
         if self._inbox is not None:
-            LOG.info("Send a first message:  {command}", command=first_message_command())
-            LOG.info("then see what the API received, on the console ({endpoint})", endpoint=console)
+            url = f"http://127.0.0.1:{tcp_port(console)}/"
+            command = first_message_command(self._settings)
+            LOG.info(
+                "ready\n\n  Send a first message:\n    {command}\n  and see what became of it:\n    {url}\n",
+                command=command,
+                url=url,
+            )
 
     def _open_listener(self, listener: Listener, path: str, shared: Shared) -> None:
         contexts = tls_contexts(self._settings, listener, path)

@@ -9,7 +9,7 @@ import ipaddress
 import os
 import platform
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -155,9 +155,10 @@ def _default_hostname() -> str:
     return platform.node() or "localhost"
 
 
-def _default_state_dir() -> Path:
-    home = Path(os.environ.get("HOME", "/"))
-    return Path(os.environ.get("MAILGATEWAY_STATE") or home / ".local" / "state" / "mailgateway")
+def default_state_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the state goes when no setting says it."""
+    home = Path(environment.get("HOME", "/"))
+    return Path(environment.get("MAILGATEWAY_STATE") or home / ".local" / "state" / "mailgateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class Settings:
     """All settings of one gateway."""
 
     hostname: str = field(default_factory=_default_hostname)
-    state_dir: Path = field(default_factory=_default_state_dir)
+    state_dir: Path = field(default_factory=default_state_dir)
     tls: Tls = Tls()
     listeners: tuple[Listener, ...] = DEFAULT_LISTENERS
     limits: Limits = field(default_factory=Limits)

@@ -11,12 +11,17 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from gateway.content.addresses import format_mailbox
+from gateway.content.addresses import format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
 from gateway.message import Base64Source, HeaderField, SendOptions, Submission, TextSource
 from gateway.outcome import Cause, Outcome, Reply
 
-__all__ = ["decode_words", "encode_words", "format_mailbox"]  # what a vendor file may use of the field's own forms
+__all__ = [
+    "decode_words",
+    "encode_words",
+    "format_mailbox",
+    "parse_mailboxes",
+]  # what a vendor file may use of the field's own forms
 
 JsonValue: TypeAlias = (
     "str | int | float | bool | TextSource | Base64Source | Mapping[str, JsonValue] | Sequence[JsonValue] | None"

@@ -28,6 +28,7 @@ from gateway.vendor import (
     decode_words,
     encode_words,
     format_mailbox,
+    parse_mailboxes,
 )
 
 DIALECT = Dialect(
@@ -62,7 +63,11 @@ NOT_PASSED = frozenset({
     "dkim-signature", "domainkey-signature", "authentication-results",
 })  # fmt: skip
 REPORTED = frozenset({"dkim-signature", "domainkey-signature"})  # of those, what somebody may miss at the other end
+# Fields that name mailboxes (RFC 5322 §3.6.2, RFC 8098 §2.1): of these only the display names may become encoded words
+ADDRESS_FIELDS = frozenset({"reply-to", "sender", "disposition-notification-to", "errors-to", "return-receipt-to"})
+SINGLE_FIELDS = frozenset({"date", "message-id", "sender"})  # a list of two means nothing in them (RFC 5322 §3.6)
 NO_SUBJECT = "(no subject)"  # the API takes no message without one; this is what mail readers show for it
+LONGEST_WAIT_SECONDS = 7 * 24 * 3600.0  # no daily or monthly limit asks for more; an absurd number must not overflow
 UNVERIFIED = re.compile(r"(not |un)verified|verif(y|ication)|not registered", re.IGNORECASE)
 
 
@@ -201,14 +206,24 @@ def _passed_fields(content: Content, report: list[str], is_dialect_field: Callab
                 report.append(f"{field.name} is not carried: the vendor builds and signs the message anew")
             continue
         # Already encoded words stay; raw 8-bit text has to become some, because the vendor writes fields as they are
-        body = field.body.strip() if field.body.isascii() else encode_words(field.body.strip())
-        if name in names:
+        body = field.body.strip() if field.body.isascii() else _encoded(name, field.body.strip())
+        if name in names and name in SINGLE_FIELDS:
+            report.append(f"{field.name} stands more than once: the first is carried")
+        elif name in names:
             passed[names[name]] += f", {body}"
             report.append(f"{field.name} stands more than once: its values were joined")
         else:
             names[name] = field.name
             passed[field.name] = body
     return passed
+
+
+def _encoded(name: str, body: str) -> str:
+    mailboxes = parse_mailboxes(body) if name in ADDRESS_FIELDS else []
+    if not mailboxes:
+        return encode_words(body)
+    named = (Mailbox(encode_words(one.display_name), one.address) for one in mailboxes)
+    return ", ".join(format_mailbox(one) for one in named)
 
 
 def _can_be_attached(attachment: Attachment, report: list[str]) -> bool:
@@ -236,8 +251,11 @@ Group = tuple[dict[str, JsonValue], tuple[str, ...]]
 
 def _groups(submission: Submission, report: list[str]) -> list[Group]:
     """The envelope decides who gets it; To and Cc decide who of them is seen (RFC 5322 §3.6.3)."""
-    left = {path.casefold(): path for path in submission.envelope.forward_paths}
-    served = tuple(left.values())
+    served = submission.envelope.forward_paths
+    spellings: dict[str, list[str]] = {}
+    for path in served:
+        spellings.setdefault(path.casefold(), []).append(path)
+    left = {folded: paths[0] for folded, paths in spellings.items()}
     to = list(_named(submission.content.to, left))
     cc = list(_named(submission.content.cc, left))
     bcc = list(left.values())
@@ -247,7 +265,7 @@ def _groups(submission: Submission, report: list[str]) -> list[Group]:
     if not to:
         if len(bcc) > 1:
             report.append("nobody in To or Cc: a request for each recipient, so that none sees another")
-        return [({"to": [path]}, (path,)) for path in bcc]
+        return [({"to": [path]}, tuple(spellings[path.casefold()])) for path in bcc]
     fields: dict[str, JsonValue] = {"to": to, "cc": cc, "bcc": bcc}
     return [({name: value for name, value in fields.items() if value}, served)]
 
@@ -269,29 +287,41 @@ def _refuse(envelope: Envelope, reason: str) -> Exchange:
 
 
 def _send(account: VendorAccount, message: Mapping[str, JsonValue], groups: Sequence[Group]) -> Exchange:
-    """Send to one group after the other; what stops one would stop the others, except for a suppressed address."""
+    """Send to one group after the other.
+
+    What defers one would defer the others. What refuses the first would refuse the others, unless it is a suppressed
+    address; once one was taken, a refusal concerns a recipient, and the others are still tried.
+    """
     outcomes: dict[str, Outcome] = {}
     stop: Outcome | None = None
+    some_taken = False
     for fields, paths in groups:
         outcome = stop
         if outcome is None:
             answer = yield ApiRequest("POST", f"{account.url}/send", _headers(account), {**message, **fields})
             outcome = read_answer(answer, account)
-            goes_on = isinstance(outcome, Accepted) or outcome.cause is Cause.SUPPRESSED
-            stop = None if goes_on else outcome
+            some_taken = some_taken or isinstance(outcome, Accepted)
+            stop = None if _goes_on(outcome, some_taken=some_taken) else outcome
         outcomes |= dict.fromkeys(paths, outcome)
     return outcomes
+
+
+def _goes_on(outcome: Outcome, *, some_taken: bool) -> bool:
+    if isinstance(outcome, Refused):
+        return some_taken or outcome.cause is Cause.SUPPRESSED
+    return isinstance(outcome, Accepted)
 
 
 def read_answer(answer: ApiAnswer | NoAnswer, account: VendorAccount) -> Outcome:
     """What an answer to POST /send means."""
     if isinstance(answer, NoAnswer):
-        return Unknown(answer.reason) if answer.wholly_written else Deferred(Cause.UNAVAILABLE, answer.reason)
+        reason = _without_key(answer.reason, account)
+        return Unknown(reason) if answer.wholly_written else Deferred(Cause.UNAVAILABLE, reason)
     body = _decode(answer.body)
     if 200 <= answer.status < 300:
         message_id = body.get("message_id")
-        return Accepted(message_id if isinstance(message_id, str) else "")
-    reason = _reason(answer.status, body).replace(account.key, "***")
+        return Accepted(_without_key(message_id, account) if isinstance(message_id, str) else "")
+    reason = _without_key(_reason(answer.status, body), account)
     if answer.status == 429:
         return Deferred(Cause.RATE_LIMITED, reason, _retry_after_seconds(answer, body))
     if answer.status >= 500 or answer.status < 400 or answer.status == 408:
@@ -300,6 +330,11 @@ def read_answer(answer: ApiAnswer | NoAnswer, account: VendorAccount) -> Outcome
     if cause in (Cause.KEY_REFUSED, Cause.FORBIDDEN) and not account.own_key:
         return Deferred(Cause.OPERATOR_KEY_REFUSED, reason)
     return Refused(cause, reason)
+
+
+def _without_key(text: str, account: VendorAccount) -> str:
+    """A text of the vendor's, which may repeat the key it was called with."""
+    return text.replace(account.key, "***") if account.key else text
 
 
 def _refusal(status: int, reason: str) -> Cause:
@@ -312,7 +347,7 @@ def _refusal(status: int, reason: str) -> Cause:
 def _decode(body: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -331,10 +366,11 @@ def _retry_after_seconds(answer: ApiAnswer, body: Mapping[str, Any]) -> float | 
     """Retry-After, as seconds or as a date against the answer's own Date (RFC 9110 §10.2.3), else the body's field."""
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), LONGEST_WAIT_SECONDS)
     try:
         until, now = (parsedate_to_datetime(text) for text in (value, answer.headers.get("date", "")))
-        return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError):
+        return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT_SECONDS)
+    except (TypeError, ValueError, OverflowError):
         seconds = body.get("retry_after_seconds")
-        return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else None
+        is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0
+        return float(min(seconds, LONGEST_WAIT_SECONDS)) if is_number else None

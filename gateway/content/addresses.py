@@ -52,12 +52,17 @@ def _plain_mailbox(entry: str) -> Mailbox | None:
     if bracket:
         return _mailbox(name, rest.partition(">")[0])
     entry = entry.strip()
-    return Mailbox("", entry) if _PLAIN_ADDRESS.fullmatch(entry) else _bare(entry.split(), "")
+    if _PLAIN_ADDRESS.fullmatch(entry) and entry.isprintable():
+        return Mailbox("", entry)
+    return _bare(entry.split(), "")
 
 
 def _mailbox(phrase: str, address: str) -> Mailbox | None:
     """A mailbox of a raw phrase and what stood in the angle brackets; None when that is no address."""
     address = address.strip() if '"' in address else "".join(address.split())
+    address = address.lstrip("<")  # brackets written twice
+    if address[:7].lower() == "mailto:":  # pasted from a page
+        address = address[7:]
     if address.startswith("@"):
         address = address.rpartition(":")[2]  # a source route, obsolete (RFC 5321 §4.1.1.3, appendix C)
     address = without_controls(address)

@@ -86,6 +86,27 @@ def is_seven_bit(codec: str) -> bool:
     return codec.startswith(("iso2022", "hz"))
 
 
+def is_wide(codec: str) -> bool:
+    """Whether the codec writes US-ASCII characters with NUL octets, so that text in it passes for UTF-8 with NULs."""
+    return codec.startswith(("utf_16", "utf_32"))
+
+
+def with_byte_order(codec: str, start: bytes, first_nul: int) -> str | None:
+    """The codec of UTF-16 or UTF-32 whose order of octets is not declared; None when nothing tells it.
+
+    The mark at the start tells (RFC 2781 §3.3), else on which side of the first character of Latin 1 its NULs are:
+    RFC 2781 §4.3 says big-endian, and most programs write little-endian.
+    """
+    little, big = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if codec == "utf_32":
+        little, big = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+    if start.startswith((little, big)):
+        return f"{codec}_le" if start.startswith(little) else f"{codec}_be"
+    if first_nul < 0:
+        return None
+    return f"{codec}_le" if first_nul % len(little) else f"{codec}_be"
+
+
 def decode_octets(octets: bytes) -> str:
     """Octets whose charset nobody told: UTF-8 when they are valid in it, else cp1252, else ISO 8859-1."""
     for codec in ("utf_8", "cp1252"):

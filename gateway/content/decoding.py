@@ -29,7 +29,8 @@ _NOT_BASE64 = bytes(set(range(256)) - set(BASE64_ALPHABET) - {ord("=")})
 
 
 class _Decoder(Protocol):
-    repaired: str
+    @property
+    def repaired(self) -> str: ...
 
     def feed(self, octets: bytes) -> bytes: ...
 
@@ -71,18 +72,29 @@ class Base64Decoder:
     """
 
     def __init__(self) -> None:
-        self.repaired = ""
+        self._foreign = False
+        self._goes_on = False
         self._rest = b""
         self._paddings = 0
         self._characters = 0
+
+    @property
+    def repaired(self) -> str:
+        """The gravest of the repairs, the same whatever the pieces."""
+        if self._goes_on:
+            return "base64 goes on after its padding"
+        if self._foreign:
+            return "octets that are not base64 were ignored"
+        return "base64 with wrong padding was repaired" if self._characters % 4 else ""
 
     def feed(self, octets: bytes) -> bytes:
         """The octets that are complete with these."""
         clean = octets.translate(None, _NOT_BASE64)
         if len(clean) != len(octets.translate(None, BLANKS)):
-            self.repaired = "octets that are not base64 were ignored"
-        if clean and self._paddings and clean.strip(b"="):
-            self.repaired = "base64 goes on after its padding"
+            self._foreign = True
+        behind = clean if self._paddings else clean.partition(b"=")[2]
+        if behind.strip(b"="):
+            self._goes_on = True
         block = self._rest + clean
         self._characters += len(clean)
         if b"=" in clean:
@@ -93,8 +105,6 @@ class Base64Decoder:
 
     def finish(self) -> bytes:
         """The last octets, when the padding is missing."""
-        if self._characters % 4:
-            self.repaired = self.repaired or "base64 with wrong padding was repaired"
         rest, self._rest = self._rest, b""
         return _unpadded(rest)
 
@@ -104,8 +114,6 @@ class Base64Decoder:
         if self._paddings > MAXIMUM_PADDINGS:
             raise UnreadableError("base64 with padding again and again")
         *runs, last = block.split(b"=")
-        if last or sum(map(bool, runs)) > 1:
-            self.repaired = "base64 goes on after its padding"
         whole = len(last) - len(last) % 4
         self._rest = last[whole:]
         return b"".join([*map(_unpadded, runs), binascii.a2b_base64(last[:whole])])
@@ -121,8 +129,9 @@ def _unpadded(run: bytes) -> bytes:
 class QuotedPrintableDecoder:
     """Quoted-printable (RFC 2045 §6.7): blanks at line ends go, a broken quotation stays as it stands."""
 
+    repaired = ""
+
     def __init__(self) -> None:
-        self.repaired = ""
         self._rest = b""
 
     def feed(self, octets: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from functools import cache
 
 from gateway.content.header import PART_HEADER_OCTETS, find_body, parse_fields
@@ -24,12 +25,15 @@ _EXTENSIONS = {
     "image/jpeg": ".jpg",
     "message/delivery-status": ".txt",
     "message/disposition-notification": ".txt",
+    "message/global": ".eml",
     "message/rfc822": ".eml",
     "text/rfc822-headers": ".txt",
     "text/calendar": ".ics",
     "text/html": ".html",
+    "text/x-amp-html": ".html",
     "text/plain": ".txt",
 }
+_SUBJECT_FIELD = re.compile(rb"^subject[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE | re.MULTILINE)
 _NOT_IN_NAMES = str.maketrans('/\\:*?"<>|', "_________")
 
 
@@ -43,7 +47,7 @@ def given_filename(part: Part) -> str:
 
 def made_filename(spool: Spool, part: Part, number: int) -> str:
     """A name for a part that has none; number counts the attachments from 1."""
-    if part.media_type == "message/rfc822":
+    if _extension(part.media_type) == ".eml":
         return f"{_subject(spool, part) or 'message'}.eml"
     extension = _extension(part.media_type)
     if part.content_id and part.media_type.startswith("image/"):
@@ -56,11 +60,14 @@ def made_filename(spool: Spool, part: Part, number: int) -> str:
 def _subject(spool: Spool, part: Part) -> str:
     """The Subject of a forwarded message as a file name without its extension."""
     octets = spool.read(part.body_start, min(part.body_stop, part.body_start + PART_HEADER_OCTETS))
-    fields, _ = parse_fields(octets[: find_body(octets)])
-    for one in fields:
-        if one.name.lower() == "subject":
-            return decode_words(one.body).translate(_NOT_IN_NAMES).strip(" .")[:SUBJECT_CHARACTERS].rstrip(" .")
-    return ""
+    length = find_body(octets)
+    # Not the whole header: a thousand forwarded messages may have ten thousand fields each
+    match = _SUBJECT_FIELD.search(octets, 0, length if length >= 0 else len(octets))
+    if not match:
+        return ""
+    fields, _ = parse_fields(match[0])
+    subject = decode_words(fields[0].body) if fields else ""
+    return subject.translate(_NOT_IN_NAMES).strip(" .")[:SUBJECT_CHARACTERS].rstrip(" .")
 
 
 def _extension(media_type: str) -> str:

@@ -63,6 +63,19 @@ def first_line_without_field(block: bytes) -> int:
     return len(block)
 
 
+def first_line_of_text(block: bytes) -> int:
+    """Where the lines begin that no field follows any more: a body behind a forgotten empty line; else the length."""
+    offset = 0
+    found = len(block)
+    for line in block.split(b"\n"):
+        if line.strip() and line[:1] not in (b" ", b"\t"):
+            name, colon, _ = line.partition(b":")
+            is_field = colon and is_field_name(name.rstrip(b" \t").decode("latin_1"))
+            found = len(block) if is_field else min(found, offset)
+        offset += len(line) + 1
+    return found
+
+
 def is_field_name(name: str) -> bool:
     """Whether the text can be a field's name: printable US-ASCII without blanks or colon (RFC 5322 §3.6.8)."""
     return bool(name) and name.isascii() and name.isprintable() and " " not in name

@@ -35,9 +35,12 @@ def parse_parameters(body: str) -> tuple[str, dict[str, str]]:
             continue
         name = name.strip().lower()
         if "*" in name and (match := _CONTINUED.fullmatch(name)):
-            sections.setdefault(match[1], []).append((int(match[2] or 0), bool(match[3]), unquote(value.strip())))
+            section = int(match[2] or 0), bool(match[3]), unquote(value.strip())
+            sections.setdefault(match[1].rstrip(), []).append(section)
         elif name and name not in parameters:
-            parameters[name] = decode_words(unquote(value.strip()))
+            value = unquote(value.strip())
+            # No encoded word is allowed in any (RFC 2047 §5); names have them all the same, a boundary only by chance
+            parameters[name] = value if name == "boundary" else decode_words(value)
     for name, pieces in sections.items():
         parameters[name] = _joined(pieces)
     return first.strip().lower(), parameters

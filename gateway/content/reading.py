@@ -19,10 +19,13 @@ __all__ = ["UnreadableError", "read_content"]
 
 # What a reader of the attachment needs to know of its type; a name and a boundary have no meaning there any more.
 _KEPT_PARAMETERS = ("charset", "method")
+# All that these say is in their parameters (RFC 2046 §5.2.2, §5.2.3).
+_TOLD_BY_PARAMETERS = ("message/partial", "message/external-body")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~\-]+")
 _NOTES = {
     "multipart/signed": "multipart/signed was taken apart: its signature does not hold any more",
     "multipart/encrypted": "multipart/encrypted travels as attachments",
+    "multipart/report": "multipart/report was taken apart: programs do not see a report in it any more",
 }
 
 
@@ -38,7 +41,8 @@ def read_content(spool: Spool) -> Content:
     if len(wanted["subject"]) > 1:
         report.append("more than one Subject field: the first was taken")
     bodies = _Bodies(spool, report)
-    bodies.add(root, "")
+    bodies.add(root, ())
+    bodies.compare()
     return Content(
         fields=root.fields,
         author=_mailboxes(wanted["from"]),
@@ -77,26 +81,40 @@ class _Bodies:
         self.attachments: list[Attachment] = []
         self._spool = spool
         self._report = report
+        self._text_parents: tuple[Part, ...] = ()
+        self._html_parents: tuple[Part, ...] = ()
 
-    def add(self, part: Part, parent_type: str) -> None:
-        """Place a part and all parts inside it."""
+    def add(self, part: Part, parents: tuple[Part, ...]) -> None:
+        """Place a part and all parts inside it; parents are the multiparts around it, the outermost first."""
+        parent_type = parents[-1].media_type if parents else ""
         if part.children:
             if part.media_type in _NOTES:
                 self._report.append(_NOTES[part.media_type])
             for child in part.children:
-                self.add(child, part.media_type)
+                self.add(child, (*parents, part))
         elif not self._is_body(part, parent_type):
             self._attach(part, parent_type)
         elif part.media_type == "text/plain":
-            self.text = self._text(part)
+            self.text, self._text_parents = self._text(part), parents
         else:
-            self.html = self._text(part)
+            self.html, self._html_parents = self._text(part), parents
+
+    def compare(self) -> None:
+        """Report a text and an HTML that the message shows both, because the API has them as alternatives."""
+        if self.text is None or self.html is None:
+            return
+        pairs = zip(self._text_parents, self._html_parents, strict=False)
+        around_both = [one.media_type for one, other in pairs if one is other]
+        if around_both[-1] != "multipart/alternative":
+            self._report.append("the text and the HTML stand one after the other, and travel as alternatives")
 
     def _is_body(self, part: Part, parent_type: str) -> bool:
         """Whether a leaf is shown as the text or the HTML of the message: the first of its kind, and not a file."""
         if part.media_type not in ("text/plain", "text/html"):
             return False
-        if part.disposition == "attachment" or given_filename(part) or parent_type == "multipart/encrypted":
+        if part.disposition not in ("", "inline"):  # an unknown disposition is attachment (RFC 2183 §2.8)
+            return False
+        if given_filename(part) or parent_type == "multipart/encrypted":
             return False
         return (self.text if part.media_type == "text/plain" else self.html) is None
 
@@ -114,23 +132,36 @@ class _Bodies:
         if parent_type == "multipart/alternative":
             self._report.append(f"the alternative {part.media_type} travels as an attachment ({filename})")
         elif part.media_type in ("text/plain", "text/html") and part.disposition != "attachment" and not given:
-            self._report.append(f"a further {part.media_type} part travels as an attachment ({filename})")
+            which = f"a further {part.media_type} part"
+            if part.disposition not in ("", "inline"):
+                which = f"a {part.media_type} part of unknown disposition"
+            self._report.append(f"{which} travels as an attachment ({filename})")
         self.attachments.append(
             Attachment(
                 filename=filename,
                 content_type=_content_type(part),
                 content_id=part.content_id,
-                inline=part.disposition == "inline" or (not part.disposition and bool(part.content_id)),
+                inline=_is_inline(part, parent_type),
                 size_octets=source.size_octets,
                 source=source,
             )
         )
 
 
+def _is_inline(part: Part, parent_type: str) -> bool:
+    """Whether the body shows the part: in multipart/related by its Content-ID, whatever the disposition (RFC 2387)."""
+    if part.content_id and (not part.disposition or parent_type == "multipart/related"):
+        return True
+    return part.disposition == "inline"
+
+
 def _content_type(part: Part) -> str:
     """The media type with the parameters that matter to a reader, quoted where they are no tokens (RFC 2045 §5.1)."""
     pieces = [part.media_type]
-    for name in _KEPT_PARAMETERS:
+    kept = part.parameters if part.media_type in _TOLD_BY_PARAMETERS else _KEPT_PARAMETERS
+    for name in kept:
+        if name == "name" or not _TOKEN.fullmatch(name):
+            continue
         if value := without_controls(part.parameters.get(name, "")).strip():
             if not _TOKEN.fullmatch(value):
                 value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

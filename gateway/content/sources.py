@@ -8,14 +8,20 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from gateway.content.charsets import codec_name, is_seven_bit, keeps_its_own
+from gateway.content.charsets import codec_name, is_seven_bit, is_wide, keeps_its_own, with_byte_order
 from gateway.content.decoding import BASE64_ALPHABET, BLANKS, PIECE_OCTETS, decoded_pieces, is_identity
 from gateway.content.spool import Spool
 
 # Texts that people write are smaller; they are decoded once and kept.
 KEPT_TEXT_OCTETS = 256 * 1024
+# At the beginning of a text it says how the text is written, and is no part of it (RFC 3629 §6, RFC 2781 §3.2).
+_BYTE_ORDER_MARK = "\ufeff"
+# The longest escape sequence of the charsets here: ESC, two intermediate octets, a final one (ISO 2022).
+ESCAPE_OCTETS = 4
+_BROKEN_ESCAPE = re.compile(rb"\x1b(?![ -/]{0,2}[@-Z])")
 _LINE_END = re.compile(r"\r+\n?")
 # How much blank space may stand around the padding of base64 before it is decoded and encoded anew.
 PADDING_ROOM_OCTETS = 1024
@@ -34,9 +40,18 @@ class Text:
         if stop - start <= KEPT_TEXT_OCTETS:
             octets = b"".join(decoded_pieces(*self._region, notes))
             self._codec, self._errors, guess = choose_codec(lambda: (octets,), charset)
-            self._kept = _line_feeds(octets.decode(self._codec, self._errors))
+            text = self._mended(octets).decode(self._codec, self._errors)
+            self._kept = _line_feeds(text.removeprefix(_BYTE_ORDER_MARK))
         else:
-            self._codec, self._errors, guess = choose_codec(lambda: decoded_pieces(*self._region, notes), charset)
+            passes: list[None] = []
+
+            def whole() -> Iterator[bytes]:
+                yield from decoded_pieces(*self._region, notes)
+                passes.append(None)
+
+            self._codec, self._errors, guess = choose_codec(whole, charset)
+            if not passes:  # a charset is told by the beginning, a fault may be at the end
+                deque(whole(), maxlen=0)
         # A text that was tried in several charsets was decoded as often, with the same findings each time.
         self.report = [*dict.fromkeys(notes), *guess]
 
@@ -47,11 +62,33 @@ class Text:
         elif self._kept:
             yield self._kept
 
+    @property
+    def _mends(self) -> bool:
+        return self._codec.startswith("iso2022") and self._errors == "replace"
+
+    def _mended(self, octets: bytes) -> bytes:
+        """Broken escape sequences made into an octet that no text has: CPython's decoders stumble over long ones."""
+        return _BROKEN_ESCAPE.sub(b"\xff", octets) if self._mends else octets
+
     def _decoded(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(self._codec)(self._errors)
+        begun = False
+        held = b""
         for octets in decoded_pieces(*self._region, []):
-            yield decoder.decode(octets)
-        yield decoder.decode(b"", True)
+            block = held + octets
+            end = _before_escape(block) if self._mends else len(block)
+            held = block[end:]
+            text = decoder.decode(self._mended(block[:end]))
+            yield text if begun else text.removeprefix(_BYTE_ORDER_MARK)
+            begun = begun or bool(text)
+        text = decoder.decode(self._mended(held), True)
+        yield text if begun else text.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _before_escape(block: bytes) -> int:
+    """Where to cut so that no escape sequence is cut in two."""
+    escape = block.find(b"\x1b", max(len(block) - ESCAPE_OCTETS + 1, 0))
+    return escape if escape >= 0 else len(block)
 
 
 def choose_codec(pieces: Callable[[], Iterable[bytes]], charset: str) -> tuple[str, str, list[str]]:
@@ -60,9 +97,13 @@ def choose_codec(pieces: Callable[[], Iterable[bytes]], charset: str) -> tuple[s
     The declared charset when the octets fit it, US-ASCII when none is declared; then UTF-8, cp1252, ISO 8859-1.
     """
     declared = codec_name(charset) if charset else "ascii"
+    if declared in ("utf_16", "utf_32"):
+        declared = _with_byte_order(declared, pieces())
     said = f"text declared as {charset[:40]!a}" if charset else "text without a charset"
     if declared and _fits(pieces(), declared):
         return declared, "strict", []
+    if declared and is_wide(declared) and any(b"\0" in octets for octets in pieces()):
+        return declared, "replace", [f"{said} has octets that are none of it; they were replaced"]
     if not (declared and is_seven_bit(declared)) and _fits(pieces(), "utf_8"):
         return "utf_8", "strict", [f"{said} was read as utf-8"]
     if declared and (keeps_its_own(declared) or (declared == "utf_8" and _mostly_utf8(pieces()))):
@@ -71,6 +112,21 @@ def choose_codec(pieces: Callable[[], Iterable[bytes]], charset: str) -> tuple[s
         if _fits(pieces(), codec):
             break
     return codec, "strict", [f"{said} was read as {codec}"]
+
+
+def _with_byte_order(codec: str, pieces: Iterable[bytes]) -> str | None:
+    start = b""
+    offset = 0
+    first_nul = -1
+    for octets in pieces:
+        start += octets[: 4 - len(start)]
+        hit = octets.find(b"\0")
+        if first_nul < 0 <= hit:
+            first_nul = offset + hit
+        offset += len(octets)
+        if first_nul >= 0 and len(start) == 4:
+            break
+    return with_byte_order(codec, start, first_nul)
 
 
 def _mostly_utf8(pieces: Iterable[bytes]) -> bool:

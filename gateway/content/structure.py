@@ -13,6 +13,7 @@ from gateway.content.header import (
     PART_HEADER_OCTETS,
     TOP_HEADER_OCTETS,
     find_body,
+    first_line_of_text,
     first_line_without_field,
     parse_fields,
 )
@@ -25,6 +26,8 @@ from gateway.message import HeaderField
 MAXIMUM_DEPTH = 100
 # Newsletters with every image inside have a few hundred parts; vendors take far fewer attachments.
 MAXIMUM_PARTS = 1000
+# A part's header has some hundred octets; all of them together are read into memory, field by field.
+MAXIMUM_PART_HEADERS_OCTETS = 2 * 1024 * 1024
 # Lines that begin like a delimiter and are none cost a step each; in real mail they are signature rules at most.
 MAXIMUM_NEAR_DELIMITERS = 50_000
 # Most headers of parts fit, so that few octets are read to find where a body begins.
@@ -32,7 +35,7 @@ FIRST_HEADER_OCTETS = 8 * 1024
 # Blanks that a gateway may have added after a boundary (RFC 2046 §5.1.1) fit in a line (RFC 5322 §2.1.1).
 PADDING_OCTETS = 998
 
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$%&'*+.^_`{|}~\-]+/[a-z0-9!#$%&'*+.^_`{|}~\-]+")
+_MEDIA_TYPE = re.compile(r"([a-z0-9!#$%&'*+.^_`{|}~\-]+)\s*/\s*([a-z0-9!#$%&'*+.^_`{|}~\-]+)")
 _DESCRIBING = frozenset({"content-type", "content-disposition", "content-transfer-encoding", "content-id"})
 
 
@@ -45,7 +48,8 @@ class Part:
     """One entity of a message (RFC 2045 §2.4): its header, and where its body lies in the spool.
 
     media_type, disposition and transfer_encoding are in lower case, the latter two empty when not given; content_id
-    has no angle brackets. body_stop excludes the line break before a delimiter. Only a multipart has children.
+    has no angle brackets. body_stop excludes the line break before a delimiter. Only a multipart has children. Only
+    the message itself keeps its fields.
     """
 
     fields: tuple[HeaderField, ...]
@@ -76,6 +80,7 @@ class _Walk:
         self._spool = spool
         self._parts = 0
         self._near_delimiters = 0
+        self._part_headers_octets = 0
 
     def skip_mbox_line(self) -> int:
         """Where the message begins: after the line that an mbox file puts before it, if there is one."""
@@ -94,6 +99,8 @@ class _Walk:
             raise UnreadableError(f"parts nested more than {MAXIMUM_DEPTH} deep")
         fields, body_start = self._header(start, stop, PART_HEADER_OCTETS if depth else TOP_HEADER_OCTETS)
         part = self._described(fields, body_start, stop, default_type)
+        if depth:
+            part.fields = ()
         if part.media_type.startswith("multipart/"):
             self._add_children(part, depth)
         return part
@@ -107,11 +114,22 @@ class _Walk:
             length = find_body(octets)
         if length < 0:
             length = self._header_without_end(octets, stop - start > most_octets)
+        if most_octets == PART_HEADER_OCTETS:
+            self._count_part_header(length)
         fields, notes = parse_fields(octets[:length])
-        self.report += notes
         if not fields and octets[:length].strip():
             return (), start  # nothing of it is a header, so all of it is body
+        if notes and (text := first_line_of_text(octets[:length])) < length:
+            self.report.append("no empty line between header section and body")
+            length = text
+            fields, notes = parse_fields(octets[:length])
+        self.report += notes
         return fields, start + length
+
+    def _count_part_header(self, octets: int) -> None:
+        self._part_headers_octets += octets
+        if self._part_headers_octets > MAXIMUM_PART_HEADERS_OCTETS:
+            raise UnreadableError(f"more than {MAXIMUM_PART_HEADERS_OCTETS} octets in headers of parts")
 
     def _header_without_end(self, octets: bytes, is_cut: bool) -> int:
         """The length of a header section that no empty line ends; is_cut tells that more octets follow these."""
@@ -133,23 +151,33 @@ class _Walk:
         media_type = default_type
         parameters: dict[str, str] = {}
         if "content-type" in given:
-            media_type, parameters = parse_parameters(given["content-type"])
-            if not _MEDIA_TYPE.fullmatch(media_type):
-                self.report.append("a Content-Type that is no media type was read as text/plain")
-                media_type = "text/plain"
+            media_type, parameters = self._media_type(given["content-type"])
         disposition, disposition_parameters = parse_parameters(given.get("content-disposition", ""))
         encoding = given.get("content-transfer-encoding", "")
         return Part(
             fields=fields,
             media_type=media_type,
             parameters=parameters,
-            disposition=disposition,
+            disposition=disposition.strip('"'),
             disposition_parameters=disposition_parameters,
-            transfer_encoding=parse_parameters(encoding)[0] if encoding else "",
+            transfer_encoding=parse_parameters(encoding)[0].strip('"') if encoding else "",
             content_id=without_controls(given.get("content-id", "")).strip(" <>"),
             body_start=start,
             body_stop=stop,
         )
+
+    def _media_type(self, body: str) -> tuple[str, dict[str, str]]:
+        """The media type and parameters of a Content-Type, also where the first semicolon is missing."""
+        value, parameters = parse_parameters(body)
+        match = _MEDIA_TYPE.match(value)
+        if not match:
+            self.report.append("a Content-Type that is no media type was read as text/plain")
+            return "text/plain", parameters
+        if match.end() < len(value):
+            self.report.append("a Content-Type with more than its media type before the first semicolon was repaired")
+            _, found = parse_parameters(f";{value[match.end() :].lstrip(' ,')}")
+            parameters = found | parameters
+        return f"{match[1]}/{match[2]}", parameters
 
     def _add_children(self, part: Part, depth: int) -> None:
         """Read the parts of a multipart; one that has none is a text to mail readers, and so it is here."""
@@ -173,6 +201,7 @@ class _Walk:
             if start >= 0:
                 regions.append((start, self._before_break(start, line_start)))
             if closing:
+                self._look_behind(part, boundary, line_stop)
                 return regions, True
             if self._parts + len(regions) > MAXIMUM_PARTS:
                 raise UnreadableError(f"more than {MAXIMUM_PARTS} parts")
@@ -180,6 +209,11 @@ class _Walk:
         if start >= 0:
             regions.append((start, part.body_stop))
         return regions, False
+
+    def _look_behind(self, part: Part, boundary: bytes, start: int) -> None:
+        """Report body parts behind the closing delimiter: no reader shows them."""
+        if self._spool.find(b"\n--" + boundary, start - 1, part.body_stop) >= 0:
+            self.report.append(f"what follows the closing delimiter of {part.media_type} was left out")
 
     def _before_break(self, start: int, line_start: int) -> int:
         """Where a body part stops: before the line break that belongs to the delimiter after it."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from urllib.parse import unquote_to_bytes
 
 from gateway.content.charsets import decode_as
 
@@ -15,6 +14,8 @@ from gateway.content.charsets import decode_as
 ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 # An encoded word has at most 75 characters (§2): 12 for the frame, so 60 of base64, so 45 octets.
 WORD_OCTETS = 45
+
+_QUOTATION = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 _CONTROLS: dict[int, str | None] = dict.fromkeys([*range(32), *range(0x7F, 0xA0)])
 _CONTROLS |= dict.fromkeys([9, 10, 11, 12, 13, 0x85, 0x2028, 0x2029], " ")
@@ -67,9 +68,10 @@ class _Run:
 
 
 def _word_octets(encoding: str, encoded: str) -> bytes | None:
-    """The octets of one encoded word, None when its base64 is broken."""
+    """The octets of one encoded word, None when its base64 is broken; a broken quotation stays as it stands."""
     if encoding in "qQ":
-        return unquote_to_bytes(encoded.replace("%", "=25").replace("_", " ").replace("=", "%"))
+        octets = encoded.replace("_", " ").encode("utf-8", "replace")
+        return _QUOTATION.sub(lambda match: binascii.a2b_hex(match[1]), octets)
     try:
         return binascii.a2b_base64(encoded + "=" * (-len(encoded) % 4))
     except ValueError:

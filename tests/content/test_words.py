@@ -40,7 +40,7 @@ LINES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))
         ("=?utf-8?x?abc?=", "=?utf-8?x?abc?="),
         ("=?utf-8?q?abc", "=?utf-8?q?abc"),
         ("Re: =?utf-8?q?=C3=A9?=!", "Re: é!"),
-        ("=?utf-8?q?100%25_=ZZ?=", "100%25 %ZZ"),
+        ("=?utf-8?q?100%25_=ZZ?=", "100%25 =ZZ"),
         ("=?utf-8?q?a=0D=0ABcc:_x=00?=", "a  Bcc: x"),
     ],
 )

@@ -27,7 +27,7 @@ def message_pieces(inbox: Inbox, entry: Entry) -> Iterator[bytes]:
     gateway told later, empty until then.
     """
     arrival = entry.arrival
-    body = inbox.body_pieces(entry.id) if arrival.well_formed else iter((b"null",))
+    body = inbox.body(entry.id).pieces() if arrival.well_formed else iter((b"null",))
     about = {
         "id": entry.id,
         "vendor": arrival.vendor,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 
 from gateway.console.json_outline import outline
 from gateway.sandbox.inbox import Entry, Inbox
@@ -88,6 +87,5 @@ def _attachments(letter: Letter) -> tuple[ShownAttachment, ...]:
 def _json_text(inbox: Inbox, entry: Entry) -> str:
     """The request body laid out; of one that is no JSON, the beginning as it came."""
     if entry.arrival.well_formed:
-        return outline(inbox.body_view(entry.id))
-    beginning = b"".join(islice(inbox.body_pieces(entry.id), 1))[:_SHOWN_BROKEN_OCTETS]
-    return beginning.decode("utf-8", "replace")
+        return outline(inbox.document(entry.id))
+    return inbox.body(entry.id).read(0, _SHOWN_BROKEN_OCTETS).decode("utf-8", "replace")

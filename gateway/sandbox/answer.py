@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from gateway.sandbox.json_strings import PIECE_OCTETS
+from gateway.sandbox.request_body import PIECE_OCTETS
 from gateway.sandbox.streaming import stream
 from gateway.sandbox.web_request import WebRequest
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from gateway.sandbox.json_strings import PIECE_OCTETS, base64_pieces, octets_of, string_pieces
+from gateway.sandbox.json_document import JsonDocument
+from gateway.sandbox.json_strings import JsonString, base64_pieces, string_pieces
 from gateway.sandbox.letter import Arrival, Letter, LetterAttachment
+from gateway.sandbox.request_body import RequestBody
 
 # More than anyone reads on a page; the summaries of so many are a few megabytes of memory.
 MAXIMUM_MESSAGES = 1000
@@ -82,14 +84,28 @@ class Inbox:
         """A number that grows with every change of the inbox, so that a page can tell whether it is still right."""
         return self._changes
 
-    def keep(self, arrival: Arrival, content: IO[bytes] | None) -> Entry:
-        """Keep a request, its body copied from content (None: too large to keep); the oldest ones make room.
+    def copy(self, body: RequestBody) -> Path:
+        """Copy a body to a file for keep(); any thread may do it. OSError, and no file, when it cannot be written."""
+        path = self._path(secrets.token_hex(12))
+        try:
+            with path.open("xb") as file:
+                file.writelines(body.pieces())
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        return path
 
-        OSError when the body cannot be written; nothing is kept then.
+    def keep(self, arrival: Arrival, content: IO[bytes] | Path | None) -> Entry:
+        """Keep a request; the oldest ones make room.
+
+        content: the body, or its copy(); None for one that is too large to keep. OSError when the body cannot be
+        written; nothing is kept then.
         """
         now = self.seconds()
         message_id = self._next_id(now)
-        octets = self._write(self._path(message_id), content)
+        copy = content if isinstance(content, Path) else self.copy(RequestBody(content or BytesIO()))
+        path = copy.rename(self._path(message_id))
+        octets = path.stat().st_size
         headers = {name: masked(name, value) for name, value in arrival.headers.items()}
         when = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry = Entry(message_id, when, replace(arrival, headers=headers), octets)
@@ -125,29 +141,24 @@ class Inbox:
         """One message; LookupError when it is not, or no longer, here."""
         return self._entries[message_id]
 
-    def body_pieces(self, message_id: str) -> Iterator[bytes]:
-        """The request body as received. The file is opened now: LookupError when it is gone, and it cannot go later."""
-        try:
-            file = self._path(self.entry(message_id).id).open("rb")
-        except FileNotFoundError as error:
-            raise LookupError(message_id) from error
-        return _file_pieces(file)
-
-    def body_view(self, message_id: str) -> memoryview:
-        """The request body memory-mapped; LookupError when it is gone. The view outlives the message."""
+    def body(self, message_id: str) -> RequestBody:
+        """The request body as received; LookupError when it is gone. It outlives the message."""
         try:
             with self._path(self.entry(message_id).id).open("rb") as file:
-                return octets_of(file)
+                return RequestBody(file)
         except FileNotFoundError as error:
             raise LookupError(message_id) from error
 
-    def letter(self, message_id: str) -> Letter:
-        """Read one message. LookupError when it is gone, ValueError when it is no send request.
+    def document(self, message_id: str) -> JsonDocument:
+        """The request body as JSON; LookupError when it is gone, ValueError when it is no JSON."""
+        arrival = self.entry(message_id).arrival
+        if not arrival.well_formed:
+            raise ValueError("the request body is not JSON")
+        return JsonDocument(self.body(message_id), arrival.long_strings)
 
-        The letter keeps the body memory-mapped for as long as it lives.
-        """
-        view = self.body_view(message_id)
-        return self.entry(message_id).arrival.read(view)
+    def letter(self, message_id: str) -> Letter:
+        """Read one message; LookupError when it is gone, ValueError when it is no send request."""
+        return self.entry(message_id).arrival.read(self.document(message_id))
 
     def attachment(self, message_id: str, number: int) -> tuple[LetterAttachment, Iterator[bytes]]:
         """One attachment, counted from 0, and its decoded octets in pieces; LookupError when there is none."""
@@ -158,17 +169,11 @@ class Inbox:
 
     def html(self, message_id: str) -> Iterator[bytes]:
         """The HTML body in pieces of UTF-8; LookupError when there is none."""
-        raw = self.letter(message_id).html
-        if raw is None:
-            raise LookupError(message_id)
-        return (piece.encode() for piece in string_pieces(raw))
+        return _text_pieces(self.letter(message_id).html)
 
     def text(self, message_id: str) -> Iterator[bytes]:
         """The text body in pieces of UTF-8; LookupError when there is none."""
-        raw = self.letter(message_id).text
-        if raw is None:
-            raise LookupError(message_id)
-        return (piece.encode() for piece in string_pieces(raw))
+        return _text_pieces(self.letter(message_id).text)
 
     def _next_id(self, now: float) -> str:
         """Milliseconds and a running number, so that ids sort even within one millisecond or when the clock is set
@@ -178,18 +183,6 @@ class Inbox:
 
     def _path(self, message_id: str) -> Path:
         return self._folder / f"{message_id}.json"
-
-    def _write(self, path: Path, content: IO[bytes] | None) -> int:
-        """Copy the body to its file and give its octets; a file that could not be written whole is removed."""
-        try:
-            with path.open("xb") as file:
-                if content is not None:
-                    content.seek(0)
-                    shutil.copyfileobj(content, file, PIECE_OCTETS)
-                return file.tell()
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
 
     def _make_room(self) -> None:
         while len(self._entries) > MAXIMUM_MESSAGES or self._octets > MAXIMUM_OCTETS:
@@ -203,10 +196,10 @@ class Inbox:
             self._path(message_id).unlink()
 
 
-def _file_pieces(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE_OCTETS):
-            yield piece
+def _text_pieces(string: JsonString | None) -> Iterator[bytes]:
+    if string is None:
+        raise LookupError("no such body")
+    return (piece.encode() for piece in string_pieces(string))
 
 
 def plain_headers(pairs: Sequence[tuple[bytes, Sequence[bytes]]]) -> Mapping[str, str]:

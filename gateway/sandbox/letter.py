@@ -1,6 +1,6 @@
 """What a send request says, in words that fit any vendor: who, to whom, which bodies and attachments.
 
-A letter holds its long strings as raw JSON that is decoded when it is read; the vendor's sandbox file makes it.
+A letter holds its bodies as written in JSON, to be decoded when they are read; the vendor's sandbox file makes it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
+from gateway.sandbox.json_document import JsonDocument
+from gateway.sandbox.json_strings import JsonString, LongString
 
 # What a list of messages can show; the whole is in the letter.
 _SHOWN_RECIPIENTS = 5
@@ -17,16 +18,16 @@ _SHOWN_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class LetterAttachment:
-    """One attachment: content is a raw JSON string of standard base64, content_type is empty when none was given."""
+    """One attachment: content is a JSON string of standard base64, content_type is empty when none was given."""
 
     filename: str
     content_type: str
-    content: msgspec.Raw
+    content: JsonString
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One send request, read. text and html are raw JSON strings, None when absent; template is a slug or an id."""
+    """One send request, read. text and html are JSON strings, None when absent; template is a slug or an id."""
 
     sender: str
     to: tuple[str, ...]
@@ -34,8 +35,8 @@ class Letter:
     bcc: tuple[str, ...]
     subject: str
     template: str
-    text: msgspec.Raw | None
-    html: msgspec.Raw | None
+    text: JsonString | None
+    html: JsonString | None
     headers: Mapping[str, str]
     tags: tuple[str, ...]
     metadata: Mapping[str, str]
@@ -70,7 +71,7 @@ class Summary:
         )
 
 
-Reader = Callable[[memoryview], Letter]
+Reader = Callable[[JsonDocument], Letter]
 """Reads a request body; ValueError when it is no send request of that vendor."""
 
 
@@ -79,7 +80,8 @@ class Arrival:
     """One request as a sandbox received and answered it.
 
     status is None when no answer was given; error is what the answer said was wrong, else empty; skipped lists the
-    recipients that the vendor would not mail; well_formed tells whether the body is a JSON document.
+    recipients that the vendor would not mail; well_formed tells whether the body is a JSON document, and long_strings
+    which of its strings are long.
     """
 
     vendor: str
@@ -93,3 +95,4 @@ class Arrival:
     skipped: tuple[str, ...] = ()
     summary: Summary = field(default_factory=Summary)
     well_formed: bool = True
+    long_strings: tuple[LongString, ...] = ()

@@ -10,12 +10,11 @@ import re
 import secrets
 from collections.abc import Callable
 from functools import partial
-from os import SEEK_END
-from typing import cast
+from typing import Any, cast
 
 from klein import Klein
 from klein.resource import KleinResource
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -27,7 +26,6 @@ from gateway.sandbox import postscale_request
 from gateway.sandbox.addresses import address_of, domain_of
 from gateway.sandbox.answer import Answer, give, json_answer, refusal
 from gateway.sandbox.inbox import Inbox, plain_headers
-from gateway.sandbox.json_strings import NotJsonError, check_json, octets_of
 from gateway.sandbox.letter import Arrival, Letter, Summary
 from gateway.sandbox.postscale_lists import domains, emails, paging
 from gateway.sandbox.postscale_magic import (
@@ -38,13 +36,12 @@ from gateway.sandbox.postscale_magic import (
     is_unverified,
     key_named,
 )
-from gateway.sandbox.postscale_request import RequestRefusedError
+from gateway.sandbox.postscale_reading import Reading, read_body
+from gateway.sandbox.request_body import RequestBody
+from gateway.sandbox.threads import beside, uncancelled
 from gateway.sandbox.web_request import WebRequest
 
 VENDOR = "postscale"
-
-# The vendor's own client sends no longer request; 50 MiB of attachments are 67 MiB of base64.
-MAXIMUM_REQUEST_OCTETS = 80 * 1024 * 1024
 
 _JSON = re.compile(r'application/json( *; *charset="?utf-8"?)?', re.IGNORECASE)
 _log = Logger()
@@ -76,11 +73,14 @@ class _Identified:
 
 
 class PostscaleSandbox:
-    """The API below its base URL. It counts its delays with the reactor and reads the wall clock from the inbox."""
+    """The API below its base URL.
+
+    reactor: counts its delays, and has the threads in which large requests are read. The wall clock is the inbox's.
+    """
 
     app = Klein()
 
-    def __init__(self, inbox: Inbox, reactor: IReactorTime) -> None:
+    def __init__(self, inbox: Inbox, reactor: Any) -> None:
         self._inbox = inbox
         self._reactor = reactor
 
@@ -90,10 +90,8 @@ class PostscaleSandbox:
 
     @app.route("/send", methods=["POST"])
     async def send(self, request: WebRequest) -> None:
-        """POST /send: keep the request in the inbox and answer it."""
-        answer, arrival = self._judge(request)
-        fits = request.content.seek(0, SEEK_END) <= MAXIMUM_REQUEST_OCTETS
-        self._inbox.keep(arrival, request.content if fits else None)
+        """POST /send: keep the request in the inbox and answer it. A client that leaves has sent it nevertheless."""
+        answer = await uncancelled(ensureDeferred(self._receive(request)))
         await give(request, answer, self._reactor)
 
     @app.route("/domains", methods=["GET"])
@@ -123,14 +121,24 @@ class PostscaleSandbox:
         _log.failure("the Postscale sandbox failed", failure)
         await give(cast("WebRequest", request), refusal(500, "the sandbox failed; its log says why"), self._reactor)
 
-    def _judge(self, request: WebRequest) -> tuple[Answer, Arrival]:
+    async def _receive(self, request: WebRequest) -> Answer:
+        """Read a send request and keep it; give the answer to it."""
+        # Taken at once: Twisted closes request.content when the client leaves.
+        body = RequestBody(request.content)
+        read = partial(read_body, body, self._inbox.copy)
+        # A small body is read sooner than a thread begins.
+        reading = read() if body.in_memory else await beside(self._reactor, read)
+        answer, arrival = self._judge(request, reading)
+        self._inbox.keep(arrival, reading.copy)
+        return answer
+
+    def _judge(self, request: WebRequest, reading: Reading) -> tuple[Answer, Arrival]:
         """What to answer to a send request, and what to write down about it."""
-        view = octets_of(request.content)
-        letter, wrong = _read_letter(view)
+        letter = reading.letter
         skipped: tuple[str, ...] = ()
         vendor_message_id = ""
         key, answer = self._check_key(request)
-        answer = answer or _check_head(request) or wrong
+        answer = answer or _check_head(request) or reading.refusal
         if answer is None and letter is not None:
             vendor_message_id, answer, skipped = self._answer_letter(letter)
         answer = self._paced(key, answer or refusal(400, "the request cannot be read"))
@@ -145,7 +153,8 @@ class PostscaleSandbox:
             vendor_message_id=vendor_message_id if answer.status == 202 else "",
             skipped=skipped,
             summary=Summary.of(letter) if letter else Summary(),
-            well_formed=letter is not None or _is_json(view),
+            well_formed=reading.well_formed,
+            long_strings=reading.long_strings,
         )
         return answer, arrival
 
@@ -187,31 +196,7 @@ class PostscaleSandbox:
         return vendor_message_id, answer, skipped
 
 
-def _read_letter(view: memoryview) -> tuple[Letter | None, Answer | None]:
-    """The letter, and what is wrong with it. A letter that breaks a rule is still worth showing in the inbox."""
-    letter = None
-    try:
-        if len(view) > MAXIMUM_REQUEST_OCTETS:
-            return None, refusal(413, "request is larger than 80 MiB")
-        letter = postscale_request.read(view)
-        postscale_request.check(letter)
-    except RequestRefusedError as error:
-        return letter, refusal(error.status, error.error)
-    return letter, None
-
-
 def _check_head(request: WebRequest) -> Answer | None:
     if _JSON.fullmatch((request.getHeader("Content-Type") or "").strip()):
         return None
     return refusal(400, "the Content-Type header must be application/json")
-
-
-def _is_json(view: memoryview) -> bool:
-    """Whether the body can be shown as JSON: it is one document, and not too large to be looked at."""
-    try:
-        if len(view) <= MAXIMUM_REQUEST_OCTETS:
-            check_json(view)
-            return True
-    except NotJsonError:
-        pass
-    return False

@@ -6,7 +6,7 @@ Whatever is wrong is refused with a text that names the field; what the sandbox 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType, field
 
 from gateway.sandbox.addresses import address_of
-from gateway.sandbox.json_strings import base64_octets, check_json, is_string, string_octets
+from gateway.sandbox.json_document import JsonDocument
+from gateway.sandbox.json_strings import JsonString, base64_octets, is_string, string_octets, written_octets
 from gateway.sandbox.letter import Letter, LetterAttachment
 
 # The vendor's limit for a message: text, HTML and decoded attachments together.
@@ -62,16 +63,15 @@ class _SendRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     unsubscribe_scope: Raw = Raw()
 
 
-def read(view: memoryview) -> Letter:
-    """Read a request body: fields, types and presence. RequestRefusedError (a ValueError) when it is none."""
+def read(document: JsonDocument) -> Letter:
+    """Read a request: fields, types and presence. RequestRefusedError (a ValueError) when it is none."""
     try:
-        check_json(view)
-        request = msgspec.json.decode(view, type=_SendRequest)
-    except (ValueError, RecursionError) as error:
+        request = document.decode(_SendRequest)
+    except ValueError as error:
         raise RequestRefusedError(400, str(error)) from error
     _check_presence(request)
     _check_strings(request)
-    return _letter(request)
+    return _letter(request, document)
 
 
 def _check_presence(request: _SendRequest) -> None:
@@ -102,21 +102,30 @@ def _check_strings(request: _SendRequest) -> None:
             raise RequestRefusedError(400, f"Expected `str` - at `$.{name}`")
 
 
-def _letter(request: _SendRequest) -> Letter:
+def _letter(request: _SendRequest, document: JsonDocument) -> Letter:
+    def texts(values: list[str]) -> tuple[str, ...]:
+        return tuple(map(document.text, values))
+
+    def pairs(values: Mapping[str, str]) -> Mapping[str, str]:
+        return {document.text(name): document.text(value) for name, value in values.items()}
+
     return Letter(
-        sender=request.from_ or "",
-        to=tuple(request.to or ()),
-        cc=tuple(request.cc),
-        bcc=tuple(request.bcc),
-        subject=request.subject or "",
-        template=request.template or request.template_id or "",
-        text=request.text_body if _given(request.text_body) else None,
-        html=request.html_body if _given(request.html_body) else None,
-        headers=request.headers,
-        tags=tuple(request.tags),
-        metadata=request.metadata,
+        sender=document.text(request.from_ or ""),
+        to=texts(request.to or []),
+        cc=texts(request.cc),
+        bcc=texts(request.bcc),
+        subject=document.text(request.subject or ""),
+        template=document.text(request.template or request.template_id or ""),
+        text=document.string(request.text_body) if _given(request.text_body) else None,
+        html=document.string(request.html_body) if _given(request.html_body) else None,
+        headers=pairs(request.headers),
+        tags=texts(request.tags),
+        metadata=pairs(request.metadata),
         attachments=tuple(
-            LetterAttachment(one.filename, one.content_type or "", one.content) for one in request.attachments
+            LetterAttachment(
+                document.text(one.filename), document.text(one.content_type or ""), document.string(one.content)
+            )
+            for one in request.attachments
         ),
     )
 
@@ -171,25 +180,25 @@ def _check_attachment(name: str, attachment: LetterAttachment) -> None:
     _check_line(f"{name}.filename", attachment.filename)
     if attachment.content_type and not _MEDIA_TYPE.fullmatch(attachment.content_type):
         raise RequestRefusedError(400, f"the '{name}.content_type' field is not a media type")
-    if memoryview(attachment.content).nbytes <= 2:
+    if written_octets(attachment.content) <= 2:
         raise RequestRefusedError(400, f"the '{name}.content' field must not be empty")
 
 
 def _check_size(letter: Letter) -> None:
-    """Read every long string once: that checks its escapes and its base64, and counts its octets."""
+    """The size that the vendor limits; base64 is checked on the way. Long strings were read before."""
     octets = 0
     bodies = [("text_body", letter.text), ("html_body", letter.html)]
-    for name, raw in bodies:
-        octets += _octets(name, raw, string_octets) if raw is not None else 0
+    for name, body in bodies:
+        octets += _octets(name, body, string_octets) if body is not None else 0
     for number, one in enumerate(letter.attachments):
         octets += _octets(f"attachments[{number}].content", one.content, base64_octets)
     if octets > MAXIMUM_MESSAGE_OCTETS:
         raise RequestRefusedError(413, "message is larger than 50 MiB")
 
 
-def _octets(name: str, raw: Raw, count: Callable[[Raw], int]) -> int:
+def _octets(name: str, string: JsonString, count: Callable[[JsonString], int]) -> int:
     try:
-        return count(raw)
+        return count(string)
     except ValueError as error:
         wanted = "base64 (RFC 4648)" if count is base64_octets else "a JSON string"
         raise RequestRefusedError(400, f"the '{name}' field is not valid {wanted}: {error}") from error

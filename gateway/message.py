@@ -11,11 +11,16 @@ from typing import Protocol
 class Envelope:
     """Who the mail is from and for, as said in MAIL and RCPT (RFC 5321 §2.3.1).
 
-    reverse_path is empty for the null reverse-path; forward_paths keeps the order of the RCPT commands.
+    reverse_path is empty for the null reverse-path; forward_paths keeps the order of the RCPT commands. ret, envid,
+    notify and orcpt are what was asked of notifications (RFC 3461 §4), as written; the last two by forward-path.
     """
 
     reverse_path: str
     forward_paths: tuple[str, ...]
+    ret: str = ""
+    envid: str = ""
+    notify: Mapping[str, str] = field(default_factory=dict)
+    orcpt: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +103,23 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
-    """What a dialect's header fields ask for, in neutral words."""
+    """What a dialect's header fields ask for, in neutral words; empty or None where nothing was asked.
+
+    template is an id or name at the vendor; variables fill it. track_links is none, html, text or html_and_text. stream
+    names one of the vendor's message streams. keep_message_id: the Message-ID field is to reach the recipients.
+    scheduled_at is ISO 8601.
+    """
 
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    template: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str = ""
+    track_opens: bool | None = None
+    track_links: str = ""
+    stream: str = ""
+    keep_message_id: bool = False
+    scheduled_at: str = ""
     report: tuple[str, ...] = ()
 
 
@@ -113,3 +131,8 @@ class Submission:
     envelope: Envelope
     content: Content
     options: SendOptions
+
+    @property
+    def idempotency_key(self) -> str:
+        """The one key of this submission, on every attempt: the client's own, else the gateway's id of the message."""
+        return self.options.idempotency_key or self.message_id

@@ -1,88 +1,69 @@
-"""The shape of a vendor: its dialect, its account, its exchange. One file in gateway/vendors/ fills it.
+"""The shape of a vendor: its dialect and its API. One file in gateway/vendors/ fills it.
 
-An exchange is a generator: it yields an ApiRequest and is sent the ApiAnswer, or NoAnswer when none came, as often
-as it needs, and returns the outcome of every forward-path. It does no I/O, so a test drives it with canned answers.
+What such a file may use is offered here: exchanges, the recasting of messages, forms of words and addresses.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+from gateway import recast
 from gateway.content.addresses import format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
-from gateway.message import Base64Source, HeaderField, SendOptions, Submission, TextSource
-from gateway.outcome import Cause, Outcome, Reply
+from gateway.exchange import (
+    ApiAnswer,
+    ApiRequest,
+    Exchange,
+    JsonValue,
+    KeyExchange,
+    NoAnswer,
+    Translation,
+    VendorAccount,
+    decode_object,
+    read_no_answer,
+    retry_after_seconds,
+    without_key,
+)
+from gateway.features import Feature, lost
+from gateway.message import HeaderField, SendOptions, Submission
+from gateway.outcome import Cause, Reply
 
 __all__ = [
+    "ApiAnswer",
+    "ApiRequest",
+    "Dialect",
+    "DialectError",
+    "Exchange",
+    "Feature",
+    "JsonValue",
+    "KeyExchange",
+    "NoAnswer",
+    "Translation",
+    "Vendor",
+    "VendorAccount",
+    "decode_object",
     "decode_words",
     "encode_words",
     "format_mailbox",
+    "load",
+    "lost",
     "parse_mailboxes",
-]  # what a vendor file may use of the field's own forms
-
-JsonValue: TypeAlias = (
-    "str | int | float | bool | TextSource | Base64Source | Mapping[str, JsonValue] | Sequence[JsonValue] | None"
-)
-"""A JSON document whose long strings may be sources that are read while the request is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
-    """One HTTP request. json is None for a request without a body."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    json: JsonValue = None
-
-
-@dataclass(frozen=True, slots=True)
-class ApiAnswer:
-    """The vendor's answer. Header names are in lower case; body is capped by the HTTP client."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """No answer came. wholly_written tells whether the vendor may have the whole request; reason is for the log."""
-
-    wholly_written: bool
-    reason: str
-
-
-Exchange = Generator[ApiRequest, ApiAnswer | NoAnswer, Mapping[str, Outcome]]
-KeyExchange = Generator[ApiRequest, ApiAnswer | NoAnswer, bool | None]
-"""Ends with True for a good key, False for a bad one, None when the vendor could not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """A submission said in a vendor's API: the exchange that hands it over, and in plain words what it cannot carry."""
-
-    exchange: Exchange
-    report: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VendorAccount:
-    """Where a vendor's API is and the key to call it with. own_key: the key came from the client, not the operator."""
-
-    url: str
-    key: str = field(repr=False)
-    own_key: bool = True
+    "read_no_answer",
+    "recast",
+    "retry_after_seconds",
+    "without_key",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """A vendor's SMTP conventions, as far as the SMTP side has to know them.
 
-    user_name is the constant user name that goes with an API key as password, compared without case.
+    user_name is the constant user name that goes with an API key as password, compared without case; empty when there
+    is none. key_twice: an API key is both user name and password.
     """
 
     name: str
@@ -90,6 +71,7 @@ class Dialect:
     mechanisms: tuple[str, ...]
     enhanced_status_codes: bool
     wording: Mapping[Cause, Reply]
+    key_twice: bool = False
 
 
 class DialectError(Exception):
@@ -106,6 +88,14 @@ class Vendor(Protocol):
     @property
     def default_url(self) -> str:
         """The base of the vendor's public API."""
+
+    @property
+    def message_octets(self) -> int:
+        """The largest message, as it stands in SMTP, that the API can take: its own limit after base64 growth."""
+
+    @property
+    def can(self) -> frozenset[Feature]:
+        """What the API can be told; the rest is lost, and the route decides whether the message may go without it."""
 
     def read_dialect(self, fields: Sequence[HeaderField]) -> SendOptions:
         """Read the dialect's header fields; DialectError when one of them cannot be read."""

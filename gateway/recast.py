@@ -1,0 +1,170 @@
+"""A message taken apart for an API that builds it anew from fields: who gets it, who wrote it, which fields pass.
+
+What every such vendor needs alike. Whatever cannot be carried as it was is told in the report, a list of plain words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.content.addresses import format_mailbox, parse_mailboxes
+from gateway.content.words import encode_words
+from gateway.exchange import ApiAnswer, ApiRequest, Exchange, NoAnswer
+from gateway.message import Content, Envelope, Mailbox, Submission, TextSource
+from gateway.outcome import Accepted, Cause, Outcome, Refused
+
+# Fields with an API field of their own, fields that describe the old MIME structure, and trace fields of the way so far
+NOT_PASSED = frozenset({
+    "from", "to", "cc", "bcc", "subject", "mime-version", "return-path", "received", "delivered-to",
+    "dkim-signature", "domainkey-signature", "authentication-results",
+})  # fmt: skip
+REPORTED = frozenset({"dkim-signature", "domainkey-signature"})  # of those, what somebody may miss at the other end
+# Fields that name mailboxes (RFC 5322 §3.6.2, RFC 8098 §2.1): of these only the display names may become encoded words
+ADDRESS_FIELDS = frozenset({"reply-to", "sender", "disposition-notification-to", "errors-to", "return-receipt-to"})
+SINGLE_FIELDS = frozenset({"date", "message-id", "sender"})  # a list of two means nothing in them (RFC 5322 §3.6)
+
+
+class CannotSayError(Exception):
+    """The API cannot be told this message; the text says why, fit for the client to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Who gets one request's message, and the forward-paths that this serves."""
+
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...]
+    bcc: tuple[str, ...]
+    served: tuple[str, ...]
+
+
+def author(submission: Submission, report: list[str]) -> Mailbox:
+    """The one mailbox for From; CannotSayError when there is none."""
+    authors = submission.content.author
+    if not authors:
+        if not submission.envelope.reverse_path:
+            raise CannotSayError("The message has no From field with an address")
+        report.append("no From field: the reverse-path stands for it")
+        return Mailbox("", submission.envelope.reverse_path)
+    if len(authors) > 1:
+        report.append("From names several authors: only the first is carried")
+    return authors[0]
+
+
+def bodies(content: Content) -> tuple[TextSource | None, TextSource | None]:
+    """Text and HTML, each None when there is not a character in it."""
+    text, html = (one if one is not None and any(one.pieces()) else None for one in (content.text, content.html))
+    return text, html
+
+
+def passed_fields(
+    content: Content,
+    report: list[str],
+    is_dialect_field: Callable[[str], bool],
+    *,
+    without: frozenset[str] = frozenset(),
+) -> Iterator[tuple[str, str]]:
+    """The header fields that travel as they are: name and body, in order, repeats included.
+
+    without names fields, in lower case, that this API has a place of its own for.
+    """
+    for field in content.fields:
+        name = field.name.lower()
+        if name in NOT_PASSED or name in without or name.startswith(("content-", "arc-")) or is_dialect_field(name):
+            if name in REPORTED:
+                report.append(f"{field.name} is not carried: the vendor builds and signs the message anew")
+            continue
+        # Already encoded words stay; raw 8-bit text has to become some, because vendors write fields as they are
+        body = field.body.strip()
+        yield field.name, body if body.isascii() else _encoded(name, body)
+
+
+def joined(fields: Iterator[tuple[str, str]], report: list[str]) -> dict[str, str]:
+    """The same as an object, which holds each name once: repeats are joined, or left out where a list means nothing."""
+    passed: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for name, body in fields:
+        known = names.setdefault(name.lower(), name)
+        if known not in passed:
+            passed[known] = body
+        elif name.lower() in SINGLE_FIELDS:
+            report.append(f"{name} stands more than once: the first is carried")
+        else:
+            passed[known] += f", {body}"
+            report.append(f"{name} stands more than once: its values were joined")
+    return passed
+
+
+def _encoded(name: str, body: str) -> str:
+    mailboxes = parse_mailboxes(body) if name in ADDRESS_FIELDS else []
+    if not mailboxes:
+        return encode_words(body)
+    named = (Mailbox(encode_words(one.display_name), one.address) for one in mailboxes)
+    return ", ".join(format_mailbox(one) for one in named)
+
+
+def recipients(submission: Submission, report: list[str]) -> list[Recipients]:
+    """The envelope decides who gets it; To and Cc decide who of them is seen (RFC 5322 §3.6.3).
+
+    One request, or one for each forward-path when none may be seen by the others: APIs ask for somebody in to.
+    """
+    served = submission.envelope.forward_paths
+    spellings: dict[str, list[str]] = {}
+    for path in served:
+        spellings.setdefault(path.casefold(), []).append(path)
+    left = {folded: paths[0] for folded, paths in spellings.items()}
+    to = tuple(_named(submission.content.to, left))
+    cc = tuple(_named(submission.content.cc, left))
+    bcc = tuple(left.values())
+    if not to and cc:
+        report.append("nobody in To: Cc travels as To, because the API asks for one")
+        to, cc = cc, ()
+    if to:
+        return [Recipients(to, cc, bcc, served)]
+    if len(bcc) > 1:
+        report.append("nobody in To or Cc: a request for each recipient, so that none sees another")
+    return [Recipients((Mailbox("", path),), (), (), tuple(spellings[path.casefold()])) for path in bcc]
+
+
+def _named(mailboxes: Sequence[Mailbox], left: dict[str, str]) -> Iterator[Mailbox]:
+    """The mailboxes that are in the envelope, with their names; each is taken out of left."""
+    for mailbox in mailboxes:
+        path = left.pop(mailbox.address.casefold(), None)
+        if path is not None:
+            yield Mailbox(mailbox.display_name, path)
+
+
+def refuse(envelope: Envelope, reason: str) -> Exchange:
+    """An exchange without any request."""
+    return dict.fromkeys(envelope.forward_paths, Refused(Cause.INVALID, reason))
+    yield  # what makes this a generator
+
+
+def send_to_each(
+    groups: Sequence[Recipients],
+    request: Callable[[Recipients], ApiRequest],
+    read: Callable[[ApiAnswer | NoAnswer], Outcome],
+) -> Exchange:
+    """Send to one group after the other.
+
+    What defers one would defer the others. What refuses the first would refuse the others, unless it is a suppressed
+    address; once one was taken, a refusal concerns a recipient, and the others are still tried.
+    """
+    outcomes: dict[str, Outcome] = {}
+    stop: Outcome | None = None
+    some_taken = False
+    for group in groups:
+        outcome = stop
+        if outcome is None:
+            outcome = read((yield request(group)))
+            some_taken = some_taken or isinstance(outcome, Accepted)
+            stop = None if _goes_on(outcome, some_taken=some_taken) else outcome
+        outcomes |= dict.fromkeys(group.served, outcome)
+    return outcomes
+
+
+def _goes_on(outcome: Outcome, *, some_taken: bool) -> bool:
+    if isinstance(outcome, Refused):
+        return some_taken or outcome.cause is Cause.SUPPRESSED
+    return isinstance(outcome, Accepted)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import CooperativeTask, Cooperator
+from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
@@ -30,7 +30,7 @@ class JsonProducer:
         self._task: CooperativeTask[Iterator[None]] | None = None
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Write the body; fires when the last piece is with the consumer."""
+        """Write the body; fires when the last piece is with the consumer, and never after stopProducing()."""
         pieces = self._body.pieces()
         first = next(pieces, b"")
         if len(first) == self.length:
@@ -39,7 +39,9 @@ class JsonProducer:
             return succeed(None)
         cooperator = Cooperator(scheduler=lambda turn: self._clock.callLater(0, turn))
         self._task = cooperator.cooperate(self._write(first, pieces, consumer))
-        return self._task.whenDone().addCallback(self._done)
+        done: Deferred[None] = Deferred()
+        self._task.whenDone().addCallbacks(lambda _: self._finish(done), lambda failure: _fail(done, failure))
+        return done
 
     def _write(self, first: bytes, pieces: Iterator[bytes], consumer: IConsumer) -> Iterator[None]:
         consumer.write(first)
@@ -48,8 +50,9 @@ class JsonProducer:
             consumer.write(piece)
             yield None
 
-    def _done(self, _: object) -> None:
+    def _finish(self, done: Deferred[None]) -> None:
         self.wholly_written = True
+        done.callback(None)
 
     def pauseProducing(self) -> None:
         """The connection has enough for now."""
@@ -63,8 +66,15 @@ class JsonProducer:
 
     def stopProducing(self) -> None:
         """The connection is gone."""
-        if self._task is not None:
-            self._task.stop()
+        task, self._task = self._task, None  # Twisted's client says so more than once
+        if task is not None:
+            task.stop()
+
+
+def _fail(done: Deferred[None], failure: Failure) -> None:
+    """The body could not be read. That it was stopped is no failure: whoever stopped it knows."""
+    if not failure.check(TaskStopped):
+        done.errback(failure)
 
 
 class CappedBody(Protocol):

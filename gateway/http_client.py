@@ -15,17 +15,24 @@ from service_identity import CertificateError, VerificationError
 from treq.client import HTTPClient as TreqClient
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred
-from twisted.web.client import Agent, HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
 
 from gateway.content.json_body import JsonBody
 from gateway.http_body import CappedBody, JsonProducer
+from gateway.http_connections import HttpConnectionFactory, VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
 
 ANSWER_OCTETS = 1024 * 1024  # the answers the contracts show have a few hundred octets
 IDLE_CONNECTIONS = 100  # one for each session that may be relaying at once; a new one costs a TLS handshake
 IDLE_SECONDS = 25  # below the 30 to 60 s after which load balancers close: a POST on a closed one has no known outcome
+
+# Their texts are the system's, Twisted's or OpenSSL's, never the server's
+ERRORS_OF_OUR_OWN_SIDE = (OSError, ConnectError, ConnectionClosed, SSL.Error, VerificationError, CertificateError)
 
 
 class HttpClient:
@@ -36,12 +43,14 @@ class HttpClient:
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = IDLE_CONNECTIONS
         self._pool.cachedConnectionTimeout = IDLE_SECONDS
-        self._pool.retryAutomatically = False
-        self._pool._factory = _QuietFactory
-        policy = VerifiedHttps(reactor.seconds, ca_file)
-        agent = Agent(reactor, contextFactory=policy, connectTimeout=connect_seconds, pool=self._pool)
+        # Only requests without a body that change nothing are repeated, and only on a connection found closed
+        self._pool.retryAutomatically = True
+        self._pool._factory = HttpConnectionFactory
+        endpoints = VerifiedEndpoints(reactor, VerifiedHttps(reactor.seconds, ca_file), connect_seconds)
+        agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         # Tenants share this client, so no cookie may be kept
-        self._treq = TreqClient(agent, IndexableCookieJar(policy=DefaultCookiePolicy(allowed_domains=[])))
+        no_cookies = IndexableCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        self._treq = TreqClient(_Uncompressed(agent), no_cookies)
 
     async def exchange(
         self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
@@ -54,7 +63,7 @@ class HttpClient:
             await done
         except Exception as error:
             if attempt.response is None:
-                return NoAnswer(attempt.may_have_arrived(error), _reason(error, timed_out=deadline.called))
+                return NoAnswer(attempt.may_have_arrived, _reason(error, timed_out=deadline.called))
         finally:
             if deadline.active():
                 deadline.cancel()
@@ -65,10 +74,24 @@ class HttpClient:
         await self._pool.closeCachedConnections()
 
 
-class _QuietFactory(_HTTP11ClientFactory):
-    """Twisted's own, without a log line for each connection."""
+@implementer(IAgent)
+class _Uncompressed:
+    """An agent that asks for no compression and undoes none: the cap is for octets as they come."""
 
-    noisy = False
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        headers = Headers() if headers is None else headers
+        headers.setRawHeaders(b"Accept-Encoding", [b"identity"])
+        return self._agent.request(method, uri, headers, bodyProducer).addCallback(_as_it_comes)
+
+
+def _as_it_comes(response: IResponse) -> IResponse:
+    response.headers.removeHeader(b"Content-Encoding")
+    return response
 
 
 class _Attempt:
@@ -103,13 +126,10 @@ class _Attempt:
         }
         return ApiAnswer(self.response.code, headers, self._body.octets)
 
-    def may_have_arrived(self, error: Exception) -> bool:
-        """Whether the vendor may have the whole request. A failed handshake means that it has nothing."""
-        if self._producer is None:
-            return True
-        return self._producer.wholly_written and not any(
-            isinstance(cause, SSL.Error | VerificationError | CertificateError) for cause in _causes(error)
-        )
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether the vendor may have the whole request."""
+        return self._producer is None or self._producer.wholly_written
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -122,4 +142,6 @@ def _reason(error: Exception, *, timed_out: bool) -> str:
     if timed_out:
         return "no answer within the deadline"
     cause = _causes(error)[-1]
-    return f"{type(cause).__name__}: {cause}".rstrip(": ")
+    # What cannot be parsed is quoted by some errors, and a server may have repeated the key in it
+    text = str(cause) if isinstance(cause, ERRORS_OF_OUR_OWN_SIDE) else ""
+    return f"{type(cause).__name__}: {text}".rstrip(": ")

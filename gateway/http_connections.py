@@ -1,0 +1,102 @@
+"""Connections for the HTTP client: a TLS connection is given out once its handshake is done, not before.
+
+So a request is only begun when the vendor has proved who it is, and a request that was not begun is known to be unsent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IAddress,
+    IHandshakeListener,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web._newclient import HTTP11ClientProtocol
+from twisted.web.client import URI, _HTTP11ClientFactory
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from gateway.http_tls import VerifiedHttps
+
+
+@implementer(IHandshakeListener)
+class HttpConnection(HTTP11ClientProtocol):
+    """Twisted's own, which can also be asked to tell when TLS is up."""
+
+    def __init__(self, quiescent: Callable[[HTTP11ClientProtocol], None]) -> None:
+        super().__init__(quiescent)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        self._handshake: Deferred[IProtocol] | None = None
+
+    def handshake(self) -> Deferred[IProtocol]:
+        """Fires with this connection; fails with why it was lost before. Cancelling it aborts the connection."""
+        self._handshake = Deferred(lambda _: self._abort())
+        return self._handshake
+
+    def handshakeCompleted(self) -> None:
+        """TLS is up, and the certificate was good."""
+        waiting, self._handshake = self._handshake, None
+        if waiting is not None:
+            waiting.callback(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        waiting, self._handshake = self._handshake, None
+        if waiting is not None:
+            waiting.errback(reason)
+
+    def _abort(self) -> None:
+        self._handshake = None  # nobody waits for it any more
+        transport: Any = self.transport  # ITransport does not know abortConnection
+        transport.abortConnection()
+
+
+class HttpConnectionFactory(_HTTP11ClientFactory):
+    """Builds the pool's connections, without a log line for each."""
+
+    noisy = False
+
+    def buildProtocol(self, addr: IAddress | None) -> HttpConnection:
+        """A connection that goes back to the pool when its exchange is over."""
+        return HttpConnection(self._quiescentCallback)
+
+
+@implementer(IStreamClientEndpoint)
+class HandshakenEndpoint:
+    """A TLS endpoint whose connections are ready only when they are secure."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect, and wait for the handshake; protocolFactory builds HttpConnections."""
+        connecting: Deferred[Any] = self._endpoint.connect(protocolFactory)
+        return connecting.addCallback(lambda connection: connection.handshake())
+
+
+@implementer(IAgentEndpointFactory)
+class VerifiedEndpoints:
+    """Says how to reach the host of a URL: over verified TLS, or in the clear for http, which stays on this host."""
+
+    def __init__(self, reactor: Any, policy: VerifiedHttps, connect_seconds: float) -> None:
+        self._reactor = reactor
+        self._policy = policy
+        self._connect_seconds = connect_seconds
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """The endpoint for a URL. ValueError for a scheme other than http and https."""
+        host = uri.host.decode("ascii")
+        endpoint = HostnameEndpoint(self._reactor, host, uri.port, timeout=self._connect_seconds)
+        if uri.scheme == b"http":
+            return endpoint
+        if uri.scheme != b"https":
+            raise ValueError("only http and https are spoken")
+        return HandshakenEndpoint(wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint))

@@ -1,0 +1,75 @@
+"""Runs one HttpClient on a reactor of its own, for the tests to use over real sockets.
+
+Arguments: a file of roots to trust, or "-" for the system's. Reads exchanges, one JSON object a line (method, url, key,
+body: null, a JSON document, or {"octets": N} for a long one; deadline_seconds); prints what came of each as JSON.
+Everything that is logged goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogBeginner, textFileLogObserver
+
+from gateway.content.json_body import JsonBody
+from gateway.http_client import HttpClient
+from gateway.vendor import ApiAnswer, ApiRequest
+
+PIECE = b"QUJD" * 16384
+
+
+class LongSource:
+    """Base64 text of any length that is nowhere as a whole."""
+
+    def __init__(self, octets: int) -> None:
+        self.base64_octets = octets
+
+    def pieces(self):
+        for start in range(0, self.base64_octets, len(PIECE)):
+            yield PIECE[: self.base64_octets - start]
+
+
+def body_of(document) -> JsonBody | None:
+    if isinstance(document, dict) and "octets" in document:
+        document = {"content": LongSource(document["octets"])}
+    return None if document is None else JsonBody(document)
+
+
+async def exchange(client: HttpClient, asked: dict) -> None:
+    headers = {"Authorization": f"Bearer {asked['key']}", "Content-Type": "application/json"}
+    request = ApiRequest(asked["method"], asked["url"], headers)
+    body = body_of(asked["body"])
+    answer = await client.exchange(request, body, asked["deadline_seconds"])
+    if isinstance(answer, ApiAnswer):
+        told = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body[:1000].decode("latin-1")}
+        told["body_octets"] = len(answer.body)
+    else:
+        told = {"wholly_written": answer.wholly_written, "reason": answer.reason}
+    told["request_octets"] = body.length_octets if body else 0
+    told["peak_octets"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    told["timers"] = len(reactor.getDelayedCalls())
+    print(json.dumps(told), flush=True)
+
+
+def main() -> None:
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
+    ca_file = None if sys.argv[1] == "-" else Path(sys.argv[1])
+    client = HttpClient(reactor, connect_seconds=5, ca_file=ca_file)
+
+    def read_exchanges() -> None:
+        for line in sys.stdin:
+            asked = json.loads(line)
+            reactor.callFromThread(lambda asked=asked: Deferred.fromCoroutine(exchange(client, asked)))
+        reactor.callFromThread(lambda: Deferred.fromCoroutine(client.close()).addBoth(lambda _: reactor.stop()))
+
+    threading.Thread(target=read_exchanges, daemon=True).start()
+    reactor.run()
+
+
+main()

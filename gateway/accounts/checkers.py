@@ -77,7 +77,8 @@ class CredentialChecker:
             raise LoginRefused
         if vendor not in self._vendors_with_key:
             raise LoginUndecided(f"the credential stands for vendors.{vendor}, which has no key in the settings")
-        return Account(f"{vendor}/user-{user_name}", self._dialect, vendor)
+        # User names compare without case, so the account has one name however it is written
+        return Account(f"{vendor}/user-{user_name.lower()}", self._dialect, vendor)
 
 
 @implementer(ICredentialsChecker)

@@ -1,6 +1,7 @@
 """SMTP credentials of the gateway's own: a user name and a secret that stand for a vendor's key of the settings.
 
-The secret is made here, shown once and kept as an Argon2id hash. Checking one takes a thread, not the reactor.
+The secret is made here and shown once. Kept are an Argon2id hash and a SCRAM verifier, and the secret itself only when
+asked for, sealed. Checking a password takes a thread, not the reactor.
 """
 
 from __future__ import annotations
@@ -8,27 +9,73 @@ from __future__ import annotations
 import datetime
 import re
 import secrets
+import string
 from collections.abc import Awaitable, Callable
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.accounts.remembered import RememberedAnswers
+from gateway.accounts.seal import Seal
+from gateway.scram import SALT_OCTETS, make_verifier
+from gateway.smtp.mechanisms.exchange import Needs
+from gateway.smtp.sasl import MECHANISMS
 from gateway.store.sqlite import Credential, SqliteStore
 
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}\Z")
-SECRET_OCTETS = 24  # 192 random bits: the hash need not be slow, only one-way
+SECRET_CHARACTERS = 32  # 190 random bits: the hash need not be slow, only one-way
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's least for Argon2id: 19 MiB
 
 
-def make_credential(store: SqliteStore, user_name: str, vendor: str, now: datetime.datetime) -> str:
-    """Store a new credential and give its secret, which is kept nowhere. ValueError for a bad or taken user name."""
+def make_credential(
+    store: SqliteStore, user_name: str, vendor: str, now: datetime.datetime, seal: Seal | None = None
+) -> str:
+    """Store a new credential and give its secret. ValueError for a bad or taken user name.
+
+    With a seal the secret is kept too, for the mechanisms that compute with it; else it is kept nowhere.
+    """
     if not USER_NAME.match(user_name):
         raise ValueError("a user name has 3 to 64 letters, digits and . _ @ + - and begins with a letter or digit")
-    secret = secrets.token_urlsafe(SECRET_OCTETS)
-    created_at = now.isoformat(timespec="seconds")
-    store.add_credential(Credential(user_name, HASHER.hash(secret), vendor, active=True, created_at=created_at))
+    secret = _new_secret()
+    store.add_credential(_with_secret(user_name, vendor, now, secret, seal))
     return secret
+
+
+def regenerate_credential(store: SqliteStore, user_name: str, now: datetime.datetime, seal: Seal | None = None) -> str:
+    """Give a credential a new secret in place of the old one. ValueError when there is none, or it is deactivated."""
+    old = store.credential(user_name)
+    secret = _new_secret()
+    if old is None or not store.replace_secret(_with_secret(old.user_name, old.vendor, now, secret, seal)):
+        raise ValueError(f"there is no active credential with the user name {user_name}")
+    return secret
+
+
+def _with_secret(user_name: str, vendor: str, now: datetime.datetime, secret: str, seal: Seal | None) -> Credential:
+    return Credential(
+        user_name,
+        HASHER.hash(secret),
+        vendor,
+        active=True,
+        created_at=now.isoformat(timespec="seconds"),
+        scram=make_verifier(secret, secrets.token_bytes(SALT_OCTETS)),
+        sealed_secret=seal.seal(user_name, secret) if seal is not None else None,
+    )
+
+
+def mechanisms_of(credential: Credential) -> list[str]:
+    """The SASL mechanisms that a credential can log in with, as far as it depends on what is kept of it."""
+    has = {
+        Needs.NAME: True,
+        Needs.HASH: True,
+        Needs.SCRAM_VERIFIER: credential.scram is not None,
+        Needs.SECRET: credential.sealed_secret is not None,
+    }
+    return [name for name, one in MECHANISMS.items() if has.get(one.needs, False)]
+
+
+def _new_secret() -> str:
+    """Letters and digits only: a secret that begins with "-" is an option to the tools it is typed into."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(SECRET_CHARACTERS))
 
 
 class StoredCredentials:

@@ -1,4 +1,4 @@
-"""SASL mechanisms (RFC 4422) as generators: each yields challenges, is sent responses, and returns a login.
+"""The SASL mechanisms (RFC 4422), one table. An exchange yields challenges, is sent responses, and returns a login.
 
 A mechanism only reads; whether the login is good is asked outside. A new one is a generator and a line in MECHANISMS.
 """
@@ -6,64 +6,57 @@ A mechanism only reads; whether the login is good is asked outside. A new one is
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
+from gateway.smtp.mechanisms.bearer import OAUTHBEARER_REFUSAL, XOAUTH2_REFUSAL, oauthbearer, xoauth2
+from gateway.smtp.mechanisms.cram_md5 import cram_md5
+from gateway.smtp.mechanisms.digest_md5 import digest_md5
+from gateway.smtp.mechanisms.exchange import Begin, Needs, SaslError, SecureChannel
+from gateway.smtp.mechanisms.external import external
+from gateway.smtp.mechanisms.password import login, plain
+from gateway.smtp.mechanisms.scram import scram_sha_256, scram_sha_256_plus
 
-@dataclass(frozen=True, slots=True)
-class PasswordLogin:
-    """What PLAIN and LOGIN end in: an authentication identity and its password."""
-
-    user_name: str
-    password: str = field(repr=False)
-
-
-class SaslError(Exception):
-    """A response that the mechanism's grammar does not allow."""
-
-
-Exchange = Generator[bytes, bytes, PasswordLogin]
+PLUS = "SCRAM-SHA-256-PLUS"
 
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """One mechanism: its exchange, which is given the initial response or None, and whether it shows the password."""
+    """One mechanism.
 
-    exchange: Callable[[bytes | None], Exchange]
+    exchange begins it. shows_password: who reads the wire can log in with it, so without TLS it is offered only where
+    the listener allows that. needs: what the credential store must hold. fits tells of a channel whether it can be had
+    there at all. refusal is the challenge that goes before the reply to a refused login; most have none.
+    """
+
+    exchange: Begin
     shows_password: bool
-
-
-def plain(initial: bytes | None) -> Exchange:
-    """RFC 4616: message = [authzid] NUL authcid NUL passwd."""
-    response = (yield b"") if initial is None else initial
-    parts = response.split(b"\0")
-    if len(parts) != 3:
-        raise SaslError("PLAIN needs authorization identity, user name and password")
-    authorization, user_name, password = (_text(part) for part in parts)
-    if authorization and authorization != user_name:
-        # RFC 4616 §2: acting for another identity is a right that nobody has here
-        raise SaslError("authorization identity differs from the user name")
-    return PasswordLogin(user_name, password)
-
-
-def login(initial: bytes | None) -> Exchange:
-    """The LOGIN mechanism, never a standard; these prompts are the ones that clients match on."""
-    user_name = (yield b"Username:") if initial is None else initial
-    password = yield b"Password:"
-    return PasswordLogin(_text(user_name), _text(password))
-
-
-def _text(octets: bytes) -> str:
-    try:
-        return octets.decode("utf-8")
-    except UnicodeDecodeError:
-        raise SaslError("not UTF-8") from None
+    needs: Needs
+    fits: Callable[[SecureChannel], bool] = lambda _: True
+    refusal: bytes = b""
 
 
 MECHANISMS: Mapping[str, Mechanism] = {
-    "PLAIN": Mechanism(plain, shows_password=True),
-    "LOGIN": Mechanism(login, shows_password=True),
+    PLUS: Mechanism(
+        scram_sha_256_plus, shows_password=False, needs=Needs.SCRAM_VERIFIER, fits=lambda at: bool(at.bindings)
+    ),
+    "SCRAM-SHA-256": Mechanism(scram_sha_256, shows_password=False, needs=Needs.SCRAM_VERIFIER),
+    "EXTERNAL": Mechanism(
+        external, shows_password=False, needs=Needs.NAME, fits=lambda at: at.certificate_name is not None
+    ),
+    "OAUTHBEARER": Mechanism(oauthbearer, shows_password=True, needs=Needs.NOTHING, refusal=OAUTHBEARER_REFUSAL),
+    "XOAUTH2": Mechanism(xoauth2, shows_password=True, needs=Needs.NOTHING, refusal=XOAUTH2_REFUSAL),
+    "PLAIN": Mechanism(plain, shows_password=True, needs=Needs.HASH),
+    "LOGIN": Mechanism(login, shows_password=True, needs=Needs.HASH),
+    "DIGEST-MD5": Mechanism(digest_md5, shows_password=False, needs=Needs.SECRET),
+    "CRAM-MD5": Mechanism(cram_md5, shows_password=False, needs=Needs.SECRET),
 }
+
+
+def offered(names: Iterable[str], channel: SecureChannel, *, passwords: bool) -> tuple[str, ...]:
+    """Those of the names that can be had on this channel; passwords: whether one may be shown there."""
+    known = ((name, MECHANISMS[name]) for name in names)
+    return tuple(name for name, one in known if one.fits(channel) and (passwords or not one.shows_password))
 
 
 def decode_response(line: bytes) -> bytes:

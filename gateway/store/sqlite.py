@@ -9,11 +9,28 @@ import importlib.resources
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-SCHEMA = ("credentials.sql",)
+from gateway.scram import ScramVerifier
+
+SCHEMA = ("credentials.sql", "mechanisms.sql")
 """The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
+
+SELECT = (
+    "SELECT user_name, secret_hash, vendor, active, created_at,"
+    " scram_salt, scram_iterations, scram_stored_key, scram_server_key, sealed_secret FROM credentials"
+)
+INSERT = (
+    "INSERT INTO credentials (user_name, secret_hash, vendor, active, created_at,"
+    " scram_salt, scram_iterations, scram_stored_key, scram_server_key, sealed_secret)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+RENEW = (
+    "UPDATE credentials SET secret_hash = ?, scram_salt = ?, scram_iterations = ?, scram_stored_key = ?,"
+    " scram_server_key = ?, sealed_secret = ? WHERE user_name = ? AND active = 1"
+)
 
 BUSY_SECONDS = 5.0  # the command line and the gateway write at the same time, but never for long
 
@@ -24,13 +41,15 @@ class StoreError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One credential as it is stored; secret_hash is Argon2id's encoded form."""
+    """One credential as it is stored; secret_hash is Argon2id's encoded form, sealed_secret the secret encrypted."""
 
     user_name: str
     secret_hash: str
     vendor: str
     active: bool
     created_at: str
+    scram: ScramVerifier | None = field(default=None, repr=False)
+    sealed_secret: bytes | None = field(default=None, repr=False)
 
 
 class SqliteStore:
@@ -55,26 +74,32 @@ class SqliteStore:
         row = (credential.user_name, credential.secret_hash, credential.vendor, int(credential.active))
         try:
             with self._connection() as connection:
-                connection.execute("INSERT INTO credentials VALUES (?, ?, ?, ?, ?)", (*row, credential.created_at))
+                connection.execute(INSERT, (*row, credential.created_at, *_proofs(credential)))
         except sqlite3.IntegrityError:
             raise ValueError(f"there is a credential with the user name {credential.user_name} already") from None
 
     def credential(self, user_name: str) -> Credential | None:
         """The credential of that user name, active or not."""
         with self._connection() as connection:
-            rows = connection.execute("SELECT * FROM credentials WHERE user_name = ?", (user_name,))
+            rows = connection.execute(f"{SELECT} WHERE user_name = ?", (user_name,))
             return next((_credential(row) for row in rows), None)
 
     def credentials(self) -> list[Credential]:
         """All credentials, by user name."""
         with self._connection() as connection:
-            return [_credential(row) for row in connection.execute("SELECT * FROM credentials ORDER BY user_name")]
+            return [_credential(row) for row in connection.execute(f"{SELECT} ORDER BY user_name")]
 
     def deactivate_credential(self, user_name: str) -> bool:
         """Let nobody log in with it any more; False when there is none of that name."""
         with self._connection() as connection:
             found = connection.execute("UPDATE credentials SET active = 0 WHERE user_name = ?", (user_name,))
             return found.rowcount > 0
+
+    def replace_secret(self, credential: Credential) -> bool:
+        """Take over the secret's forms of this credential; False when there is none of that name that is active."""
+        row = (credential.secret_hash, *_proofs(credential), credential.user_name)
+        with self._connection() as connection:
+            return connection.execute(RENEW, row).rowcount > 0
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -89,15 +114,35 @@ class SqliteStore:
             raise StoreError(f"{self.path}: {error}") from None
 
     def _upgrade(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        version = _version(connection)
         if version > len(SCHEMA):
             raise StoreError(
                 f"{self.path}: made by a newer mailgateway (schema {version}, this one knows {len(SCHEMA)})"
             )
         for number, name in enumerate(SCHEMA[version:], version + 1):
             script = importlib.resources.files("gateway.store").joinpath(name).read_text("utf-8")
-            connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+            try:
+                connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+            except sqlite3.OperationalError:
+                connection.rollback()
+                if _version(connection) < number:  # else another process has taken this step meanwhile
+                    raise
 
 
-def _credential(row: tuple[str, str, str, int, str]) -> Credential:
-    return Credential(row[0], row[1], row[2], bool(row[3]), row[4])
+def _version(connection: sqlite3.Connection) -> int:
+    """How many steps the schema in the file has taken."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _proofs(credential: Credential) -> tuple[Any, ...]:
+    """The columns of the SCRAM verifier and of the sealed secret."""
+    one = credential.scram
+    scram = (one.salt, one.iterations, one.stored_key, one.server_key) if one else (None,) * 4
+    return (*scram, credential.sealed_secret)
+
+
+def _credential(row: tuple[Any, ...]) -> Credential:
+    user_name, secret_hash, vendor, active, created_at, *scram, sealed_secret = row
+    verifier = ScramVerifier(*scram) if scram[0] is not None else None
+    return Credential(user_name, secret_hash, vendor, bool(active), created_at, verifier, sealed_secret)

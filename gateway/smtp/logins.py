@@ -1,0 +1,80 @@
+"""The logins of one connection: asks the listener's portal, reports, and makes guessing slow.
+
+The exchange behind a login, and what becomes of the avatar, are others' affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.task import deferLater
+from twisted.mail.smtp import IMessageDelivery
+
+from gateway.errors import LoginRefused, LoginUndecided, Rejection
+from gateway.events import LoggedIn, LoginFailed
+from gateway.outcome import Cause, Reply, printable, reply_for
+from gateway.smtp import events, replies
+from gateway.smtp.credentials import IVerifiedLogin, LookupChecker, credentials_of
+from gateway.smtp.interfaces import SessionHost
+from gateway.smtp.mechanisms.exchange import Lookup, RefusedLogin
+
+USER_NAME_CHARACTERS = 64
+"""What of a user name is logged: all of one of ours, and little of what somebody makes up."""
+
+
+class Logins:
+    """Takes the logins of one session. wording is the dialect's."""
+
+    def __init__(self, host: SessionHost, session_id: str, peer: str, wording: Mapping[Cause, Reply]) -> None:
+        self._host = host
+        self._session_id = session_id
+        self._peer = peer
+        self._wording = wording
+
+    async def look_up(self, lookup: Lookup) -> object:
+        """What the credential store keeps for a user name; Rejection when nobody can say, or too much was asked."""
+        self._check_throttle()
+        checker = self._host.portal.checkers.get(IVerifiedLogin)
+        try:
+            if checker is None:
+                raise LoginUndecided("no credentials are kept for this mechanism here")
+            return await cast(LookupChecker, checker).lookup(lookup)
+        except LoginUndecided as error:
+            raise Rejection(self._undecided(lookup.user_name, error)) from None
+
+    async def log_in(self, event: events.LoginWanted) -> tuple[Any, Callable[[], None]]:
+        """The avatar, and how it is logged out; Rejection with the reply when there is none."""
+        self._check_throttle()
+        user_name = event.login.user_name
+        try:
+            credentials = credentials_of(event.login)
+            _, avatar, logout = await self._host.portal.login(credentials, None, IMessageDelivery)
+        except UnauthorizedLogin as error:
+            cause = error.cause if isinstance(error, LoginRefused) else Cause.AUTHENTICATION_FAILED
+            reason = event.login.reason if isinstance(event.login, RefusedLogin) else cause.name.lower()
+            raise Rejection(await self._refused(user_name, cause, reason)) from None
+        except LoginUndecided as error:
+            raise Rejection(self._undecided(user_name, error)) from None
+        self._host.report(LoggedIn(self._session_id, self._peer, str(avatar), event.mechanism))
+        return avatar, logout
+
+    def _check_throttle(self) -> None:
+        if self._host.failed_logins.exceeded(self._peer):
+            raise Rejection(replies.TOO_MANY_LOGINS)
+
+    async def _refused(self, user_name: str, cause: Cause, reason: str) -> Reply:
+        names = [self._peer, f"user {user_name}"] if user_name else [self._peer]
+        delay_seconds = self._host.failed_logins.add(*names)
+        await deferLater(self._host.clock, delay_seconds)
+        self._report(user_name, reason, temporary=False)
+        return reply_for(cause, "", self._wording)
+
+    def _undecided(self, user_name: str, error: LoginUndecided) -> Reply:
+        self._report(user_name, str(error), temporary=True)
+        return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", self._wording)
+
+    def _report(self, user_name: str, reason: str, *, temporary: bool) -> None:
+        shown = printable(user_name)[:USER_NAME_CHARACTERS]
+        self._host.report(LoginFailed(self._session_id, self._peer, shown, temporary, reason))

@@ -5,12 +5,13 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench clean
+.PHONY: help run test fuzz bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run    start the gateway with its sandbox; it prints how to send a first message"
 	@echo "make test   check style and types, then run all tests"
+	@echo "make fuzz   feed 1,500,000 mutated inputs to everything that reads octets"
 	@echo "make bench  measure"
 	@echo "make clean  remove what the other commands made here"
 
@@ -23,6 +24,10 @@ test: $(VENV)/.installed-for-tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	@$(VENV)/bin/python -m pytest
+
+# What it found, and how to let coverage guide it: docs/FUZZING.md.
+fuzz: $(VENV)/.installed-for-tests
+	@$(VENV)/bin/python -m tests.fuzz.run
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python benchmarks/run.py

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.parts import server_endpoint, tls_contexts, vendor_entry
+from gateway.parts import server_certificate, server_endpoint, tls_contexts, tls_policy, vendor_entry
 from gateway.settings import Settings, SettingsError, read_settings
 from gateway.tables import Problem
+from gateway.tls_settings import Sni
 
 
 def check_settings(path: Path, reactor: Any) -> list[Problem]:
@@ -36,8 +38,30 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
         yield partial(server_endpoint, reactor, listener.endpoint, f"{path}.endpoint")
         if listener.certificate or settings.tls.certificate:
             yield partial(tls_contexts, settings, listener, path)
+        else:  # a self-made certificate is not made here; the rest of the TLS settings can be looked at
+            yield partial(tls_policy, settings, listener, path)
+        yield partial(_certificate_age, listener.certificate, listener.private_key, path)
+    yield partial(_certificate_age, settings.tls.certificate, settings.tls.private_key, "tls")
+    for number, one in enumerate(settings.tls.sni):
+        yield partial(_certificate_age, one.certificate, one.private_key, f"tls.sni[{number}]")
+        yield partial(_sni_name, one, f"tls.sni[{number}]")
     for name, vendor in settings.vendors.items():
         yield partial(vendor_entry, name, vendor, reactor, _no_thread)
+
+
+def _certificate_age(certificate: Path | None, private_key: Path | None, path: str) -> None:
+    if certificate is None or private_key is None:
+        return
+    if server_certificate(certificate, private_key, path).has_expired(datetime.datetime.now(datetime.UTC)):
+        raise SettingsError([Problem(f"{path}.certificate", f"{certificate}: it has expired")])
+
+
+def _sni_name(sni: Sni, path: str) -> None:
+    """A start takes such a certificate, so that one bad name does not keep the others from being served."""
+    certificate = server_certificate(sni.certificate, sni.private_key, path)
+    if not certificate.covers(sni.name):
+        names = ", ".join(sorted(certificate.dns_names())) or "no DNS name at all"
+        raise SettingsError([Problem(f"{path}.name", f'"{sni.name}" is not in {sni.certificate}, which has {names}')])
 
 
 def _no_thread(call: Callable[[], Any]) -> Any:

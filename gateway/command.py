@@ -9,11 +9,17 @@ from pathlib import Path
 import click
 
 from gateway import __version__
-from gateway.accounts.credentials import make_credential
+from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
+from gateway.accounts.seal import Seal
 from gateway.settings import Settings, SettingsError, embedded, read_settings
 from gateway.store.sqlite import SqliteStore, StoreError
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")
+CHALLENGE_MECHANISMS = click.option(
+    "--challenge-mechanisms",
+    is_flag=True,
+    help="Keep the secret itself, encrypted, for CRAM-MD5 and DIGEST-MD5, which compute with it.",
+)
 
 
 @click.group()
@@ -46,29 +52,45 @@ def credentials() -> None:
 @credentials.command("add")
 @CONFIG
 @click.option("--vendor", help="The [vendors] entry whose key it stands for; needless when there is only one.")
+@CHALLENGE_MECHANISMS
 @click.argument("user_name")
-def add_credential(config: Path | None, vendor: str | None, user_name: str) -> None:
+def add_credential(config: Path | None, vendor: str | None, challenge_mechanisms: bool, user_name: str) -> None:
     """Make a credential and show its secret, once."""
     settings = _settings(config)
     vendor = _vendor(settings, vendor)
     try:
-        secret = make_credential(_store(settings), user_name, vendor, datetime.datetime.now(datetime.UTC))
+        seal = Seal(settings.state_dir) if challenge_mechanisms else None
+        secret = make_credential(_store(settings), user_name, vendor, datetime.datetime.now(datetime.UTC), seal)
     except (ValueError, StoreError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"user name: {user_name}\npassword:  {secret}")
-    click.echo("The password is shown this once and kept only as a hash.", err=True)
+    _show(user_name, secret, kept=challenge_mechanisms)
     if settings.vendors[vendor].key is None:
         click.echo(f"Logins have to wait: vendors.{vendor} has no key in the settings yet.", err=True)
+
+
+@credentials.command("regenerate")
+@CONFIG
+@CHALLENGE_MECHANISMS
+@click.argument("user_name")
+def regenerate(config: Path | None, challenge_mechanisms: bool, user_name: str) -> None:
+    """Give a credential a new secret, and show it, once. The old one is good no more."""
+    settings = _settings(config)
+    try:
+        seal = Seal(settings.state_dir) if challenge_mechanisms else None
+        secret = regenerate_credential(_store(settings), user_name, datetime.datetime.now(datetime.UTC), seal)
+    except (ValueError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    _show(user_name, secret, kept=challenge_mechanisms)
 
 
 @credentials.command("list")
 @CONFIG
 def list_credentials(config: Path | None) -> None:
-    """List the credentials: user name, vendor, state, when made."""
+    """List the credentials: user name, vendor, state, when made, the SASL mechanisms that it can serve."""
     try:
         for one in _store(_settings(config)).credentials():
             state = "active" if one.active else "deactivated"
-            click.echo(f"{one.user_name}\t{one.vendor}\t{state}\t{one.created_at}")
+            click.echo(f"{one.user_name}\t{one.vendor}\t{state}\t{one.created_at}\t{' '.join(mechanisms_of(one))}")
     except StoreError as error:
         raise click.ClickException(str(error)) from None
 
@@ -122,6 +144,12 @@ def send_test(
     except (OSError, smtplib.SMTPException) as error:
         raise click.ClickException(f"{host}:{port}: {error}") from None
     click.echo(reply)
+
+
+def _show(user_name: str, secret: str, *, kept: bool) -> None:
+    click.echo(f"user name: {user_name}\npassword:  {secret}")
+    how = "encrypted, for CRAM-MD5 and DIGEST-MD5" if kept else "only as a hash"
+    click.echo(f"The password is shown this once and kept {how}.", err=True)
 
 
 def _settings(config: Path | None) -> Settings:

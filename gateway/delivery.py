@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,20 +14,43 @@ from zope.interface import implementer
 from gateway.accounts.account import Account
 from gateway.content.spool import Spool
 from gateway.dispatch import Dispatch, Incoming
+from gateway.errors import Rejection
 from gateway.message import Envelope
 from gateway.outcome import Reply
 from gateway.smtp.interfaces import IMailMessage
+from gateway.smtp.path import Path
+from gateway.smtp.protocol import SubmissionProtocol
+from gateway.trace import Hop
 
 SPOOL_FULL = Reply(452, "Insufficient system storage, try again later", "4.3.1")  # RFC 5321 §4.2.2
+TOO_LARGE_FOR_VENDOR = Reply(552, "Message size exceeds the limit of the account", "5.3.4")  # RFC 1870 §6
+
+
+class OctetsInFlight:
+    """How much mail data the whole service holds at the moment, and whether there is room for more."""
+
+    def __init__(self, maximum_octets: int) -> None:
+        self._maximum_octets = maximum_octets
+        self._octets = 0
+
+    def has_room(self, octets: int = 1) -> bool:
+        """Whether so many octets more may be held."""
+        return self._octets + octets <= self._maximum_octets
+
+    def add(self, octets: int) -> None:
+        """So many octets more are held; less, when negative."""
+        self._octets += octets
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What deliveries need of the service: where to spool, whom to hand the message to, ids."""
+    """What deliveries need of the service. message_octets tells the largest message that a vendor entry takes."""
 
     dispatch: Dispatch
-    spool_folder: Path
+    spool_folder: FilePath
     spool_memory_octets: int
+    in_flight: OctetsInFlight
+    message_octets: Callable[[str], int]
     new_id: Callable[[], str]
 
 
@@ -38,8 +61,7 @@ class SubmissionDelivery:
     def __init__(self, account: Account, intake: Intake) -> None:
         self.account = account
         self._intake = intake
-        self._reverse_path = ""
-        self._forward_paths: list[str] = []
+        self._envelope = Envelope("", ())
         self._message: SubmissionMessage | None = None
 
     def __str__(self) -> str:
@@ -47,26 +69,40 @@ class SubmissionDelivery:
         return self.account.name
 
     def receivedHeader(self, helo: Any, origin: Any, recipients: Any) -> bytes:
-        """No Received field: the vendors' APIs build the header section themselves."""
+        """Nothing to write before the mail data: the Received field travels beside it, in Incoming."""
         return b""
 
-    def validateFrom(self, helo: Any, origin: Any) -> Any:
+    def validateFrom(self, helo: Any, origin: Path) -> Path:
         """A new transaction. Any reverse-path will do: the vendor judges the From field, not the envelope."""
-        self._reverse_path = str(origin)
-        self._forward_paths = []
+        declared_octets = int(origin.parameters.get("SIZE") or 0)
+        if declared_octets > self._intake.message_octets(self.account.vendor):
+            raise Rejection(TOO_LARGE_FOR_VENDOR)
+        ret, envid = (origin.parameters.get(name) or "" for name in ("RET", "ENVID"))
+        self._envelope = Envelope(str(origin), (), ret.upper(), envid)
         self._message = None
         return origin
 
     def validateTo(self, user: User) -> Callable[[], SubmissionMessage]:
         """One more recipient; all recipients of a transaction share one message."""
-        self._forward_paths.append(str(user.dest))
-        session_id = getattr(user.protocol, "session_id", "")
-        return lambda: self._shared_message(session_id)
+        path = str(user.dest)
+        parameters = user.dest.parameters if isinstance(user.dest, Path) else {}
+        notify, orcpt = (parameters.get(name) or "" for name in ("NOTIFY", "ORCPT"))
+        before = self._envelope
+        self._envelope = replace(
+            before,
+            forward_paths=(*before.forward_paths, path),
+            notify={**before.notify, path: notify.upper()} if notify else before.notify,
+            orcpt={**before.orcpt, path: orcpt} if orcpt else before.orcpt,
+        )
+        return lambda: self._shared_message(user.protocol)
 
-    def _shared_message(self, session_id: str) -> SubmissionMessage:
+    def _shared_message(self, protocol: SubmissionProtocol) -> SubmissionMessage:
         if self._message is None:
-            envelope = Envelope(self._reverse_path, tuple(self._forward_paths))
-            self._message = SubmissionMessage(self.account, envelope, session_id, self._intake)
+            if not self._intake.in_flight.has_room():
+                raise Rejection(SPOOL_FULL)
+            session = protocol.session
+            hop = Hop(session.hello_name, protocol.peer, session.transmission_type)
+            self._message = SubmissionMessage(self.account, self._envelope, protocol.session_id, hop, self._intake)
         return self._message
 
 
@@ -74,26 +110,32 @@ class SubmissionDelivery:
 class SubmissionMessage:
     """Spools the mail data of one transaction and hands it on when it is complete."""
 
-    def __init__(self, account: Account, envelope: Envelope, session_id: str, intake: Intake) -> None:
+    def __init__(self, account: Account, envelope: Envelope, session_id: str, hop: Hop, intake: Intake) -> None:
         self.message_id = intake.new_id()
         self._intake = intake
         self._spool = Spool(intake.spool_folder, intake.spool_memory_octets)
-        self._full = False
-        self._incoming = Incoming(session_id, self.message_id, account, envelope, self._spool)
+        self._held_octets = 0
+        self._maximum_octets = intake.message_octets(account.vendor)
+        self._fault: Reply | None = None
+        self._incoming = Incoming(session_id, self.message_id, account, envelope, hop, self._spool)
 
     def lineReceived(self, line: bytes) -> None:
         """One line, for whoever speaks only Twisted's IMessage."""
         self.chunkReceived(line + b"\r\n")
 
     def chunkReceived(self, octets: bytes) -> None:
-        """The next octets. When the disk has no room, the client is told at the end, and nothing is kept."""
-        if self._full:
+        """The next octets. When there is no room for them, the client is told at the end, and nothing is kept."""
+        if self._fault is not None:
             return
         try:
+            if not self._intake.in_flight.has_room(len(octets)):
+                raise OSError("too much mail data in flight")
+            self._hold(len(octets))
             self._spool.write(octets)
         except OSError:
-            self._full = True
-            self._spool.close()
+            self._drop(SPOOL_FULL)
+        if self._held_octets > self._maximum_octets:
+            self._drop(TOO_LARGE_FOR_VENDOR)
 
     def eomReceived(self) -> Deferred[Reply]:
         """The mail data is complete; fires with the reply to give."""
@@ -101,12 +143,22 @@ class SubmissionMessage:
 
     def connectionLost(self) -> None:
         """The mail data will never be complete."""
-        self._spool.close()
+        self._release()
 
     async def _submit(self) -> Reply:
-        if self._full:
-            return SPOOL_FULL
         try:
-            return await self._intake.dispatch.submit(self._incoming)
+            return self._fault or await self._intake.dispatch.submit(self._incoming)
         finally:
-            self._spool.close()
+            self._release()
+
+    def _drop(self, fault: Reply) -> None:
+        self._fault = fault
+        self._release()
+
+    def _hold(self, octets: int) -> None:
+        self._held_octets += octets
+        self._intake.in_flight.add(octets)
+
+    def _release(self) -> None:
+        self._spool.close()
+        self._hold(-self._held_octets)

@@ -17,6 +17,7 @@ from gateway.message import Envelope, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown, fold, printable, reply_for
 from gateway.partial import TakenPaths, message_digest
 from gateway.relay import InThread, Relay
+from gateway.trace import Hop, missing_fields, received_field
 from gateway.vendor import DialectError, Vendor, VendorAccount
 
 
@@ -33,13 +34,22 @@ class VendorEntry:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message as it came in: who sent it, its ids, its envelope and its mail data."""
+    """A message as it came in: who sent it, its ids, its envelope, how it came, and its mail data."""
 
     session_id: str
     message_id: str
     account: Account
     envelope: Envelope
+    hop: Hop
     spool: Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """seconds never goes back and is for waiting; wall_seconds is the time of day, since 1970."""
+
+    seconds: Callable[[], float]
+    wall_seconds: Callable[[], float]
 
 
 class Dispatch:
@@ -50,17 +60,20 @@ class Dispatch:
         vendors: Mapping[str, VendorEntry],
         dialects: Mapping[str, Vendor],
         report: Reporter,
-        seconds: Callable[[], float],
+        clocks: Clocks,
+        hostname: str,
         in_thread: InThread,
         key_refused: Callable[[str, str], None],
     ) -> None:
         self._vendors = vendors
         self._dialects = dialects
         self._report = report
-        self._seconds = seconds
+        self._seconds = clocks.seconds
+        self._wall_seconds = clocks.wall_seconds
+        self._hostname = hostname
         self._in_thread = in_thread
         self._key_refused = key_refused
-        self._taken = TakenPaths(seconds)
+        self._taken = TakenPaths(clocks.seconds)
 
     async def submit(self, incoming: Incoming) -> Reply:
         """Bring a message to its vendor; the reply is what became of it."""
@@ -83,8 +96,11 @@ class Dispatch:
         else:
             content = await self._in_thread(lambda: read_content(incoming.spool))
         options = dialect.read_dialect(content.fields)
-        left = tuple(one for one in content.fields if not dialect.is_dialect_field(one.name))
-        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=left), options)
+        left = [one for one in content.fields if not dialect.is_dialect_field(one.name)]
+        at, made_id = self._wall_seconds(), incoming.message_id
+        received = received_field(incoming.hop, self._hostname, made_id, at)
+        left = [received, *left, *missing_fields(left, self._hostname, made_id, at)]
+        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=tuple(left)), options)
 
     async def _attempt(
         self, incoming: Incoming, submission: Submission, entry: VendorEntry

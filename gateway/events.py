@@ -49,6 +49,14 @@ class SessionCut:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyRefused:
+    """A connection to a listener behind a balancer was not taken: a foreign peer, or no good PROXY header."""
+
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A recipient or a message was not taken, without any attempt at the vendor."""
 
@@ -96,5 +104,5 @@ class Failed:
     trace: str
 
 
-Event = Listening | LoggedIn | LoginFailed | SessionCut | Rejected | Attempted | Alarm | Failed
+Event = Listening | LoggedIn | LoginFailed | SessionCut | ProxyRefused | Rejected | Attempted | Alarm | Failed
 Reporter = Callable[[Event], None]

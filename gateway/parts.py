@@ -6,10 +6,13 @@ A part that cannot be made says so as a Problem with the path of its setting.
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.http import Request
 from twisted.web.server import Site
 
+from gateway.certificate import CertificateError, ServerCertificate, read_certificates, read_server_certificate
 from gateway.console.pages import Console
 from gateway.dispatch import VendorEntry
 from gateway.http_client import HttpClient
@@ -28,8 +32,9 @@ from gateway.sandbox.postscale import PostscaleSandbox
 from gateway.secret import Secret, SecretError
 from gateway.settings import Listener, Settings, SettingsError, VendorSettings, default_state_dir
 from gateway.smtp.extensions import SessionRules
+from gateway.smtp.proxy_listener import Network
 from gateway.tables import Problem
-from gateway.tls import CertificateError, ServerContexts, self_made_certificate
+from gateway.tls import ServerContexts, TlsPolicy, self_made_certificate
 from gateway.vendor import load
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -65,9 +70,10 @@ def _revealed(key: Secret | None, path: str) -> str | None:
 
 
 def tls_contexts(settings: Settings, listener: Listener, path: str) -> ServerContexts | None:
-    """The TLS contexts of one listener: its own certificate, or the common one, or a self-made one."""
+    """The TLS contexts of one listener: its own certificate, or the common one, or a self-made one; those by SNI."""
     if listener.tls == "none":
         return None
+    policy = tls_policy(settings, listener, path)
     certificate, private_key = listener.certificate, listener.private_key
     if certificate is None or private_key is None:
         certificate, private_key = settings.tls.certificate, settings.tls.private_key
@@ -75,25 +81,67 @@ def tls_contexts(settings: Settings, listener: Listener, path: str) -> ServerCon
     if certificate is None or private_key is None:
         now = datetime.datetime.now(datetime.UTC)
         certificate, private_key = self_made_certificate(settings.state_dir / "tls", settings.hostname, now)
+    default = server_certificate(certificate, private_key, path)
+    with _blamed_on(f"{path}.certificate"):
+        return ServerContexts(default, policy, sni_certificates(settings))
+
+
+def server_certificate(certificate: Path, private_key: Path, path: str) -> ServerCertificate:
+    """The certificate of the setting at this path."""
+    with _blamed_on(f"{path}.certificate"):
+        return read_server_certificate(certificate, private_key)
+
+
+def sni_certificates(settings: Settings) -> dict[str, ServerCertificate]:
+    """The certificates of the [[tls.sni]] tables by their names in lower case."""
+    return {
+        one.name.lower(): server_certificate(one.certificate, one.private_key, f"tls.sni[{number}]")
+        for number, one in enumerate(settings.tls.sni)
+    }
+
+
+def tls_policy(settings: Settings, listener: Listener, path: str) -> TlsPolicy:
+    """What a listener asks of TLS, by its own settings and the common ones."""
+    with _blamed_on(f"{path}.client_ca"):
+        client_ca = read_certificates(listener.client_ca) if listener.client_ca is not None else ()
+    return TlsPolicy(
+        minimum_version=listener.minimum_version or settings.tls.minimum_version,
+        ciphers=listener.ciphers or settings.tls.ciphers,
+        session_tickets=settings.tls.session_tickets,
+        client_ca=client_ca,
+    )
+
+
+@contextmanager
+def _blamed_on(path: str) -> Iterator[None]:
+    """A certificate that cannot be used is a problem of the setting at this path."""
     try:
-        return ServerContexts(certificate, private_key, settings.tls.minimum_version)
+        yield
     except CertificateError as error:
-        raise SettingsError([Problem(f"{path}.certificate", str(error))]) from None
+        raise SettingsError([Problem(path, str(error))]) from None
 
 
 def session_rules(settings: Settings, listener: Listener) -> SessionRules:
     """What holds for the sessions of one listener, by its TLS mode and its dialect."""
-    dialect = load(listener.dialect).dialect
+    vendor = load(listener.dialect)
+    dialect = vendor.dialect
     wording: Mapping[Cause, Reply] = dialect.wording
+    message_octets = min(settings.limits.message_octets, vendor.message_octets)
     return SessionRules(
         hostname=settings.hostname,
         offers_tls=listener.tls in ("starttls", "optional"),
         needs_tls=listener.tls in ("starttls", "implicit"),
-        mechanisms=dialect.mechanisms,
+        mechanisms=tuple(dict.fromkeys(listener.mechanisms or dialect.mechanisms)),
         enhanced=dialect.enhanced_status_codes,
         wording=wording,
-        limits=settings.limits,
+        limits=replace(settings.limits, message_octets=message_octets),
+        clear_passwords=listener.clear_passwords,
     )
+
+
+def proxy_networks(listener: Listener) -> list[Network]:
+    """The networks of the balancers in front of a listener."""
+    return [ipaddress.ip_network(one) for one in listener.proxy_protocol]
 
 
 def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint:

@@ -38,6 +38,8 @@ class Secret:
         secret = (os.environ.get(self.place, "") if self.kind == "env" else self._read()).strip("\r\n ")
         if not secret:
             raise SecretError(f"{self.kind} {self.place} is empty or not there")
+        if any(c.isspace() or not c.isprintable() for c in secret):
+            raise SecretError(f"{self.kind} {self.place}: expected one line without blanks")
         return secret
 
     def _read(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -21,17 +21,21 @@ from twisted.python.usage import UsageError
 
 from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker
 from gateway.accounts.credentials import StoredCredentials
+from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecker, VerifiedChecker
+from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.realm import SubmissionRealm
 from gateway.accounts.remembered import RememberedAnswers
+from gateway.accounts.seal import Seal
 from gateway.accounts.throttle import FailedLoginCount
-from gateway.delivery import Intake, SubmissionDelivery
-from gateway.dispatch import Dispatch
+from gateway.delivery import Intake, OctetsInFlight, SubmissionDelivery
+from gateway.dispatch import Clocks, Dispatch
 from gateway.event_log import EventLog
 from gateway.events import Attempted, Event, Listening
 from gateway.ids import new_id
 from gateway.parts import (
     console_site,
     first_message_command,
+    proxy_networks,
     server_endpoint,
     session_rules,
     tcp_port,
@@ -41,6 +45,7 @@ from gateway.parts import (
 from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
+from gateway.smtp.proxy_listener import ProxyFactory
 from gateway.store.sqlite import SqliteStore, StoreError
 from gateway.vendor import VendorAccount, load
 
@@ -94,19 +99,36 @@ class GatewayService(Service):
         }
         self._keys = RememberedAnswers(self._reactor.seconds)
         self._credentials = StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread)
-        self._intake = Intake(self._dispatch(), spool_folder, settings.limits.spool_memory_octets, self._new_id)
+        self._proofs = StoredProofs(store, Seal(settings.state_dir), self._in_thread)
+        self._intake = Intake(
+            self._dispatch(),
+            spool_folder,
+            settings.limits.spool_memory_octets,
+            OctetsInFlight(settings.limits.octets_in_flight),
+            lambda name: self._vendors[name].vendor.message_octets,
+            self._new_id,
+        )
         self._listen()
 
     def _dispatch(self) -> Dispatch:
         dialects = {listener.dialect: load(listener.dialect) for listener in self._settings.listeners}
         return Dispatch(
-            self._vendors, dialects, self._report, self._reactor.seconds, self._in_thread, self._keys.forget
+            self._vendors,
+            dialects,
+            self._report,
+            Clocks(self._reactor.seconds, self._wall_seconds),
+            self._settings.hostname,
+            self._in_thread,
+            self._keys.forget,
         )
 
     def _listen(self) -> None:
         limits = self._settings.limits
         failed_logins = FailedLoginCount(
-            limits.failed_logins_per_address, limits.failed_login_window_seconds, self._reactor.seconds
+            limits.failed_logins_per_address,
+            limits.failed_login_window_seconds,
+            limits.failed_login_delay_seconds,
+            self._reactor.seconds,
         )
         shared = Shared(self._reactor, self._report, failed_logins, SessionCount(limits), self._new_id)
         console = self._settings.console.endpoint
@@ -129,7 +151,9 @@ class GatewayService(Service):
         implicit = listener.tls == "implicit"
         factory = SubmissionFactory(rules, self._portal(listener), contexts, shared, implicit_tls=implicit)
         endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
-        wire = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
+        wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
+        if listener.proxy_protocol:
+            wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
         self._open_port(endpoint, wire, listener.endpoint)
         self._factories.append(factory)
         self._report(Listening(listener.endpoint, listener.tls, listener.dialect))
@@ -149,7 +173,13 @@ class GatewayService(Service):
         credentials = CredentialChecker(listener.dialect, self._credentials, with_key)
         user_name = load(listener.dialect).dialect.user_name
         realm = SubmissionRealm(lambda account: SubmissionDelivery(account, self._intake))
-        return Portal(realm, [DialectChecker(user_name, keys, credentials)])
+        checkers = [
+            DialectChecker(user_name, keys, credentials),
+            VerifiedChecker(listener.dialect, self._proofs, with_key),
+            BearerChecker(keys),
+            CertificateChecker(listener.dialect, self._proofs, with_key),
+        ]
+        return Portal(realm, checkers)
 
     def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
         """Listen at once: a port that cannot be had must stop the start, not be missing later."""

@@ -6,8 +6,10 @@ Nothing is opened or listened on here, except for the settings file itself.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import platform
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +19,10 @@ from urllib.parse import urlsplit
 
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
+from gateway.smtp.sasl import MECHANISMS
 from gateway.tables import Problem, read_table
+from gateway.tls import CipherPolicy, Version
+from gateway.tls_settings import Tls, pair_problems
 from gateway.vendor import load
 
 __all__ = ["Limits", "Settings", "SettingsError", "embedded", "read_settings"]
@@ -35,25 +40,14 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """The certificate chain and key (PEM) of listeners without their own, and the lowest TLS version to speak.
-
-    Without a certificate the gateway makes one for itself and keeps it in the state folder.
-    """
-
-    certificate: Path | None = None
-    private_key: Path | None = None
-    minimum_version: Literal["1.2", "1.3"] = "1.2"
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """A certificate and its key go together."""
-        yield from _pair(self.certificate, self.private_key)
-
-
-@dataclass(frozen=True, slots=True)
 class Listener:
     """A port: endpoint is a Twisted server endpoint string. tls: starttls asks for it before AUTH and MAIL, implicit
     begins with it, optional offers STARTTLS without asking for it, none has no TLS.
+
+    What is None is as in [tls]. client_ca: the roots (PEM) of client certificates, which are asked for and may be
+    missing. proxy_protocol: the networks of the balancers in front, each connection from which has to begin with a
+    PROXY header; connections from elsewhere are refused then. mechanisms: the SASL mechanisms to offer, in place of the
+    dialect's own. clear_passwords: those that show the password may be used without TLS, where tls allows any.
     """
 
     endpoint: str
@@ -61,10 +55,24 @@ class Listener:
     dialect: str = "postscale"
     certificate: Path | None = None
     private_key: Path | None = None
+    minimum_version: Version | None = None
+    ciphers: CipherPolicy | None = None
+    client_ca: Path | None = None
+    proxy_protocol: tuple[str, ...] = ()
+    mechanisms: tuple[str, ...] | None = None
+    clear_passwords: bool = True
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """The dialect has to be one we speak."""
-        yield from _pair(self.certificate, self.private_key)
+        """The dialect has to be one we speak, networks have to be networks, and what TLS needs goes with TLS."""
+        yield from pair_problems(self.certificate, self.private_key)
+        for number, network in enumerate(self.proxy_protocol):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                yield f"proxy_protocol[{number}]", f'expected a network such as "10.0.0.0/8": {error}'
+        if self.client_ca is not None and self.tls == "none":
+            yield "client_ca", 'there are no client certificates with tls = "none"'
+        yield from _mechanism_problems(self.mechanisms)
         if not _is_vendor(self.dialect):
             yield "dialect", f'no vendor "{self.dialect}" is known'
 
@@ -133,7 +141,8 @@ class Console:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Whoever reaches the pages may read them."""
-        if not any(f"interface={host}" in self.endpoint for host in (r"127.0.0.1", r"\:\:1", "localhost")):
+        interface = re.search(r":interface=((?:\\.|[^:\\])*)", self.endpoint)
+        if interface is None or not _is_loopback(interface[1].replace("\\", "")):
             yield "endpoint", "expected a loopback address, such as tcp:8025:interface=127.0.0.1"
 
 
@@ -167,7 +176,7 @@ class Settings:
 
     hostname: str = field(default_factory=_default_hostname)
     state_dir: Path = field(default_factory=default_state_dir)
-    tls: Tls = Tls()
+    tls: Tls = field(default_factory=Tls)
     listeners: tuple[Listener, ...] = DEFAULT_LISTENERS
     limits: Limits = field(default_factory=Limits)
     store: Store = Store()
@@ -231,6 +240,15 @@ def embedded() -> Settings:
     return Settings(hostname="localhost", vendors=vendors, sandbox=Sandbox(enabled=True))
 
 
+def _mechanism_problems(names: tuple[str, ...] | None) -> Iterator[tuple[str, str]]:
+    if names == ():
+        yield "mechanisms", "expected at least one; without any nobody can log in"
+    for number, name in enumerate(names or ()):
+        if name not in MECHANISMS:
+            known = ", ".join(MECHANISMS)
+            yield f"mechanisms[{number}]", f"no mechanism {json.dumps(name)} is known; known are: {known}"
+
+
 def _is_vendor(name: str) -> bool:
     try:
         load(name)
@@ -239,24 +257,18 @@ def _is_vendor(name: str) -> bool:
     return True
 
 
-def _pair(certificate: Path | None, private_key: Path | None) -> Iterator[tuple[str, str]]:
-    if (certificate is None) != (private_key is None):
-        missing = "private_key" if private_key is None else "certificate"
-        yield missing, "missing; certificate and private_key go together"
-
-
 def _url_problem(url: str) -> str | None:
-    expected = 'expected "https://...", or "http://..." for a loopback address'
+    refusal = f'expected "https://...", or "http://..." for a loopback address, got {json.dumps(url)}'
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        return f'{expected}, got "{url}"'
-    if parts.scheme == "https" and host and not parts.query and "@" not in parts.netloc:
-        return None
-    if parts.scheme == "http" and _is_loopback(host):
-        return None
-    return f'{expected}, got "{url}"'
+        return refusal
+    # urlsplit() passes over blanks and controls; the path of each request is put behind the URL, so nothing may follow
+    if any(c.isspace() or not c.isprintable() for c in url) or "@" in parts.netloc or parts.query or parts.fragment:
+        return refusal
+    is_safe = bool(host) if parts.scheme == "https" else parts.scheme == "http" and _is_loopback(host)
+    return None if is_safe else refusal
 
 
 def _is_loopback(host: str) -> bool:

@@ -30,7 +30,9 @@ def test_every_setting_that_is_commented_out_stands_at_its_default(tmp_path):
 def test_every_setting_is_in_the_file():
     text = EXAMPLE.read_text("utf-8")
     missing = [
-        name for name in _setting_names(Settings) if not re.search(rf"^#? ?{name} = |^#? ?\[+{name}\b", text, re.M)
+        name
+        for name in _setting_names(Settings)
+        if not re.search(rf"^#? ?{name} = |^#? ?\[+(?:\w+\.)?{name}\b", text, re.M)
     ]
     assert missing == []
 

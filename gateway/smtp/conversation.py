@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
 from gateway.outcome import Reply
-from gateway.smtp import events, sasl
+from gateway.smtp import events
 from gateway.smtp.extensions import SessionRules, Situation
 from gateway.smtp.lines import LineBuffer
+from gateway.smtp.maildata import ChunkedData, MailData
+from gateway.smtp.mechanisms.exchange import Exchange, SecureChannel
 from gateway.smtp.replies import write_reply
 
 
@@ -21,6 +24,8 @@ class State(Enum):
     TRANSACTION = auto()
     """A reverse-path is accepted, maybe forward-paths too."""
     MAIL_DATA = auto()
+    CHUNK = auto()
+    """The octets of a BDAT command are awaited (RFC 3030 §2)."""
     AUTHENTICATING = auto()
     """A challenge was sent: the next line is a SASL response, no command (RFC 4954 §4)."""
     CLOSED = auto()
@@ -29,23 +34,37 @@ class State(Enum):
 class Conversation:
     """The state of a session, without the reading of octets.
 
-    output holds reply octets not yet sent, ready the events not yet taken, exchange the SASL mechanism that runs.
+    certificate_name says who the client is by its verified TLS certificate, for SASL EXTERNAL (RFC 4422 appendix A).
+    channel_bindings is what TLS gives for SASL's -PLUS mechanisms, by type, and new_nonce makes the server's nonces.
+    output holds reply octets not yet sent, ready the events not yet taken, exchange the SASL mechanism that runs;
+    refusal is the reply that waits for the client's response to a refusal challenge.
+    data_open: outside has begun to take mail data that has not ended.
     """
 
-    def __init__(self, rules: SessionRules, *, secure: bool) -> None:
+    def __init__(self, rules: SessionRules, new_nonce: Callable[[], str], *, secure: bool) -> None:
         self.rules = rules
         self.secure = secure
         self.state = State.GREETED
         self.hello_name = ""
         self.extended = False
         self.authenticated = False
+        self.certificate_name: str | None = None
+        self.channel_bindings: Mapping[str, bytes] = {}
+        self.new_nonce = new_nonce
         self.lines = LineBuffer()
         self.output: list[bytes] = []
         self.ready: deque[events.Event] = deque()
         self.mechanism = ""
-        self.exchange: sasl.Exchange | None = None
+        self.exchange: Exchange | None = None
+        self.refusal: Reply | None = None
+        self.messages = 0
         self.recipients = 0
         self.smtputf8 = False
+        self.body = ""
+        self.data: MailData | None = None
+        self.chunks: ChunkedData | None = None
+        self.state_after_chunk = State.READY
+        self.data_open = False
         self._errors = 0
         self._failed_logins = 0
 
@@ -59,7 +78,11 @@ class Conversation:
 
     def situation(self) -> Situation:
         """Where the session stands, for the extensions."""
-        return Situation(self.rules, self.secure, self.authenticated)
+        return Situation(self.rules, self.secure, self.authenticated, self.channel())
+
+    def channel(self) -> SecureChannel:
+        """What TLS tells of the connection, for SASL."""
+        return SecureChannel(self.channel_bindings, self.certificate_name)
 
     def greeted(self, hello_name: str, *, extended: bool) -> None:
         """EHLO or HELO: whatever was open is given up (RFC 5321 §4.1.4)."""
@@ -68,21 +91,34 @@ class Conversation:
         self.end_transaction()
         self.state = State.READY
 
-    def begin_transaction(self, *, smtputf8: bool) -> None:
-        """MAIL is accepted."""
+    def begin_transaction(self, *, smtputf8: bool, body: str) -> None:
+        """MAIL is accepted; body is its BODY parameter in upper case, empty for none."""
         self.state = State.TRANSACTION
+        self.messages += 1
         self.smtputf8 = smtputf8
+        self.body = body
 
     def end_transaction(self) -> None:
         """The transaction is over, or given up. Before EHLO and after the hangup there is none."""
-        if self.state in (State.TRANSACTION, State.MAIL_DATA):
+        if self.state in (State.TRANSACTION, State.MAIL_DATA, State.CHUNK):
             self.state = State.READY
+        self.drop_data()
+        self.data = None
+        self.chunks = None
         self.recipients = 0
         self.smtputf8 = False
+        self.body = ""
+
+    def drop_data(self) -> None:
+        """Mail data that has begun will come to nothing."""
+        if self.data_open:
+            self.data_open = False
+            self.ask(events.MailDataDropped())
 
     def stop_authenticating(self) -> None:
         """The SASL exchange is over, however it ended."""
         self.exchange = None
+        self.refusal = None
         if self.state is State.AUTHENTICATING:
             self.state = State.READY
 

@@ -23,6 +23,7 @@ class Deadlines:
         self._expire = expire
         now = clock.seconds()
         self._busy = False
+        self._handshaking = False
         self._idle_at = now + limits.idle_seconds
         self._session_at = now + limits.session_seconds
         self._data_at: float | None = None
@@ -31,7 +32,8 @@ class Deadlines:
     def progress(self) -> None:
         """The client has done something whole: the idle deadline begins anew."""
         self._busy = False
-        self._idle_at = self._clock.seconds() + self._limits.idle_seconds
+        if not self._handshaking:  # a greeting written before TLS is up is no progress of the client
+            self._idle_at = self._clock.seconds() + self._limits.idle_seconds
 
     def busy(self) -> None:
         """The client waits for us."""
@@ -48,9 +50,15 @@ class Deadlines:
     def handshake(self) -> None:
         """A TLS handshake is awaited."""
         self._busy = False
+        self._handshaking = True
         self._idle_at = self._clock.seconds() + self._limits.handshake_seconds
         self.stop()
         self._call = self._clock.callLater(self._limits.handshake_seconds, self._look)
+
+    def handshake_done(self) -> None:
+        """TLS is up."""
+        self._handshaking = False
+        self.progress()
 
     def stop(self) -> None:
         """The session is over."""

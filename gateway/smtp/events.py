@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.smtp.sasl import PasswordLogin
+from gateway.smtp.mechanisms.exchange import Login, Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +14,18 @@ class TlsWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class LookupWanted:
+    """A mechanism needs what the credential store keeps; answer with Session.found(), or with a negative reply."""
+
+    lookup: Lookup
+
+
+@dataclass(frozen=True, slots=True)
 class LoginWanted:
     """A mechanism has run to its end; a positive reply lets the client in."""
 
     mechanism: str
-    login: PasswordLogin
+    login: Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,7 @@ class Hangup:
 
 Event = (
     TlsWanted
+    | LookupWanted
     | LoginWanted
     | ReversePath
     | ForwardPath

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.outcome import Cause, Reply
 from gateway.smtp import replies
-from gateway.smtp.grammar import GrammarError, PathArgument
+from gateway.smtp.grammar import GrammarError, PathArgument, upper_ascii
 from gateway.smtp.limits import Limits
+from gateway.smtp.mechanisms.exchange import SecureChannel
+from gateway.smtp.sasl import offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class SessionRules:
 
     offers_tls: STARTTLS is there. needs_tls: without TLS there is neither AUTH nor MAIL. mechanisms are the SASL
     mechanisms to offer. enhanced: ENHANCEDSTATUSCODES. wording is the dialect's own replies around logins.
+    clear_passwords: mechanisms that show the password may be used without TLS, where TLS is not needed.
     """
 
     hostname: str
@@ -26,6 +30,7 @@ class SessionRules:
     enhanced: bool
     wording: Mapping[Cause, Reply]
     limits: Limits
+    clear_passwords: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,18 @@ class Situation:
     rules: SessionRules
     secure: bool
     authenticated: bool
+    channel: SecureChannel = field(default_factory=SecureChannel)
 
     @property
     def may_log_in(self) -> bool:
         """AUTH is offered only where no password crosses the wire in clear, unless the listener allows it."""
         return (self.secure or not self.rules.needs_tls) and not self.authenticated
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The SASL mechanisms that can be used here."""
+        passwords = self.secure or self.rules.clear_passwords
+        return offered(self.rules.mechanisms, self.channel, passwords=passwords)
 
 
 # Each entry gives its EHLO line, or None where the situation does not offer it.
@@ -48,9 +60,15 @@ EXTENSIONS: tuple[Callable[[Situation], str | None], ...] = (
     lambda at: f"SIZE {at.rules.limits.message_octets}",  # RFC 1870
     lambda at: "8BITMIME",  # RFC 6152
     lambda at: "SMTPUTF8",  # RFC 6531
+    lambda at: "CHUNKING",  # RFC 3030 §2
+    lambda at: "BINARYMIME",  # RFC 3030 §3
+    lambda at: "DSN",  # RFC 3461
+    lambda at: (
+        f"LIMITS MAILMAX={at.rules.limits.messages_per_session} RCPTMAX={at.rules.limits.recipients}"
+    ),  # RFC 9422
     lambda at: "ENHANCEDSTATUSCODES" if at.rules.enhanced else None,  # RFC 2034
     lambda at: "STARTTLS" if at.rules.offers_tls and not at.secure else None,  # RFC 3207
-    lambda at: "AUTH " + " ".join(at.rules.mechanisms) if at.may_log_in else None,  # RFC 4954
+    lambda at: "AUTH " + " ".join(at.mechanisms) if at.may_log_in and at.mechanisms else None,  # RFC 4954
 )
 
 
@@ -71,9 +89,12 @@ def check_mail_parameters(argument: PathArgument, limits: Limits) -> None:
 
 
 def check_rcpt_parameters(argument: PathArgument, *, smtputf8: bool) -> None:
-    """Check the parameters of RCPT: none is defined by what we offer."""
-    if argument.parameters:
-        raise GrammarError(replies.PARAMETER_UNKNOWN)
+    """Check the parameters of RCPT by the extension that defines them; GrammarError with the reply otherwise."""
+    for keyword, value in argument.parameters.items():
+        check = RCPT_PARAMETERS.get(keyword)
+        if check is None:
+            raise GrammarError(replies.PARAMETER_UNKNOWN)
+        check(value)
     _check_utf8(argument.address, allowed=smtputf8)
 
 
@@ -91,8 +112,8 @@ def _size(value: str | None, limits: Limits) -> None:
 
 
 def _body(value: str | None, limits: Limits) -> None:
-    # RFC 6152 §2
-    if value is None or value.upper() not in ("7BIT", "8BITMIME"):
+    # RFC 6152 §2, RFC 3030 §3
+    if value is None or upper_ascii(value) not in ("7BIT", "8BITMIME", "BINARYMIME"):
         raise GrammarError(replies.SYNTAX_ERROR)
 
 
@@ -108,9 +129,48 @@ def _auth(value: str | None, limits: Limits) -> None:
         raise GrammarError(replies.SYNTAX_ERROR)
 
 
+def _ret(value: str | None, limits: Limits) -> None:
+    # RFC 3461 §4.3
+    if value is None or upper_ascii(value) not in ("FULL", "HDRS"):
+        raise GrammarError(replies.SYNTAX_ERROR)
+
+
+def _envid(value: str | None, limits: Limits) -> None:
+    # RFC 3461 §4.4: at most 100 characters of xtext
+    if value is None or len(value) > 100 or not XTEXT.fullmatch(value):
+        raise GrammarError(replies.SYNTAX_ERROR)
+
+
+def _requiretls(value: str | None, limits: Limits) -> None:
+    # RFC 8689 §2: not offered, and silently ignored it would be a promise broken
+    raise GrammarError(replies.REQUIRETLS_REFUSED)
+
+
+def _notify(value: str | None) -> None:
+    # RFC 3461 §4.1: "NEVER", or a list without repeats
+    wanted = upper_ascii(value or "").split(",")
+    if wanted != ["NEVER"] and (set(wanted) - {"SUCCESS", "FAILURE", "DELAY"} or len(set(wanted)) != len(wanted)):
+        raise GrammarError(replies.SYNTAX_ERROR)
+
+
+def _orcpt(value: str | None) -> None:
+    # RFC 3461 §4.2: addr-type ";" xtext, at most 500 characters; utf-8 addresses: RFC 6533 §3
+    kind, semicolon, address = (value or "").partition(";")
+    if not (kind and semicolon and address) or len(value or "") > 500 or not ORCPT_ADDRESS.fullmatch(address):
+        raise GrammarError(replies.SYNTAX_ERROR)
+
+
+# RFC 3461 §4: xtext = *(xchar / hexchar); RFC 6533 §3 adds UTF-8 and \x{...} to it in ORCPT
+XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")
+ORCPT_ADDRESS = re.compile(r"(?:[!-*,-<>-~\u00a0-\U0010ffff]|\+[0-9A-F]{2})+")
+
+RCPT_PARAMETERS: Mapping[str, Callable[[str | None], None]] = {"NOTIFY": _notify, "ORCPT": _orcpt}
 MAIL_PARAMETERS: Mapping[str, Callable[[str | None, Limits], None]] = {
     "SIZE": _size,
     "BODY": _body,
     "SMTPUTF8": _smtputf8,
     "AUTH": _auth,
+    "RET": _ret,
+    "ENVID": _envid,
+    "REQUIRETLS": _requiretls,
 }

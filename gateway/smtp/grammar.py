@@ -76,7 +76,12 @@ def parse_command(line: bytes) -> Command:
         raise GrammarError(Reply(501, "Control character in the command line", "5.5.2"))
     verb, _, argument = text.partition(" ")
     # RFC 5321 §4.1.1: verbs compare without case, and trailing white space is tolerated
-    return Command(verb.upper(), argument.strip(" "))
+    return Command(upper_ascii(verb), argument.strip(" "))
+
+
+def upper_ascii(text: str) -> str:
+    """Upper case for ASCII only (RFC 5321 §2.4): Python makes an "I" of a dotless i, and so a verb of what is none."""
+    return text.upper() if text.isascii() else text
 
 
 def parse_hello(argument: str) -> str:
@@ -102,6 +107,14 @@ def parse_forward_path(argument: str) -> PathArgument:
     if rest[:12].lower() == "<postmaster>":
         return PathArgument(rest[1:11], _parse_parameters(rest[12:]))
     return _parse_path(rest)
+
+
+def parse_chunk(argument: str) -> tuple[int, bool]:
+    """The argument of BDAT: chunk-size [SP "LAST"] (RFC 3030 §2); chunk-size is 1*DIGIT, and 20 are enough for all."""
+    size, _, end = argument.partition(" ")
+    if not (size.isascii() and size.isdigit() and len(size) <= 20) or upper_ascii(end) not in ("", "LAST"):
+        raise GrammarError(replies.SYNTAX_ERROR)
+    return int(size), bool(end)
 
 
 def _after_keyword(argument: str, keyword: str) -> str:
@@ -136,6 +149,8 @@ def _check_domain(domain: str) -> None:
     if domain.startswith("["):
         literal = domain[1:-1]
         try:
+            if "%" in literal:
+                raise ValueError  # RFC 5321 §4.1.3 knows no zone, and Python takes any text for one
             if literal[:5].lower() == "ipv6:":
                 ipaddress.IPv6Address(literal[5:])
             else:
@@ -149,7 +164,7 @@ def _parse_parameters(text: str) -> Mapping[str, str | None]:
     if text and not text.startswith(" "):
         raise GrammarError(replies.SYNTAX_ERROR)
     parameters: dict[str, str | None] = {}
-    for word in text.split():
+    for word in filter(None, text.split(" ")):
         match = _PARAMETER.match(word)
         if match is None or match["keyword"].upper() in parameters:
             raise GrammarError(replies.SYNTAX_ERROR)

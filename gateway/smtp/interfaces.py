@@ -28,13 +28,13 @@ class IMailMessage(IMessage):
 
 
 class FailedLogins(Protocol):
-    """Counts failed logins per address."""
+    """Counts failed logins per address and per account."""
 
     def exceeded(self, peer: str) -> bool:
         """Whether this address has failed too often lately."""
 
-    def add(self, peer: str) -> None:
-        """One more failed login from this address."""
+    def add(self, *names: str) -> float:
+        """One more failed login under each of these names; gives the seconds to wait before it is answered."""
 
 
 class SessionHost(Protocol):

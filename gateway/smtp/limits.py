@@ -33,6 +33,8 @@ class Limits:
     """RFC 5321 §4.5.3.1.6 asks for 1,000; applications that write HTML in one line send more and mean no harm."""
     commands_between_messages: int = 1000
     """A transaction with 100 recipients takes about 104; a client that never sends mail is not one of ours."""
+    messages_per_session: int = 1000
+    """Announced as MAILMAX (RFC 9422). A client with more to send connects again, maybe to another of our machines."""
     protocol_errors: int = 20
     """Clients probe a few unknown commands; whoever goes on speaks another protocol, or guesses."""
     failed_logins: int = 3
@@ -41,11 +43,15 @@ class Limits:
     """Within failed_login_window_seconds: an office behind one address with a stale password stays below it."""
     failed_login_window_seconds: int = 10 * MINUTE
     """Makes guessing one key in ten minutes as slow as 14,400 guesses a day, against 128-bit keys."""
+    failed_login_delay_seconds: float = 2.0
+    """The longest wait before a failed login is answered; it starts at a tenth of a second and doubles each time."""
     sessions: int = 800
     """Two sockets and a spool file each, within the 4,096 descriptors that the service unit asks for."""
     sessions_per_address: int = 100
     """Twice what mail libraries open in their pools from one host."""
     spool_memory_octets: int = 256 * 1024
     """Most mail is smaller and never touches the disk; all sessions together hold 200 MB at the worst."""
+    octets_in_flight: int = 2048 * MIB
+    """What all messages being received or relayed may have together: forty of the largest. Beyond it DATA gets 452."""
     drain_seconds: int = 30
     """How long a stop waits for messages in hand; below systemd's own 90 seconds."""

@@ -55,7 +55,7 @@ class Shared:
 
 
 class SubmissionFactory(SMTPFactory):
-    """Builds the sessions of one listener. implicit_tls: TLS begins with the first octet."""
+    """Builds the sessions of one listener. implicit_tls: TLS begins with the first octet (RFC 8314 §3.3)."""
 
     noisy = False
 

@@ -9,21 +9,23 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from twisted.cred.credentials import UsernamePassword
-from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
-from twisted.mail.smtp import ESMTP, Address, IMessageDelivery, SMTPServerError, User
+from twisted.mail.smtp import ESMTP, SMTPServerError, User
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.errors import LoginRefused, LoginUndecided, Rejection
-from gateway.events import Failed, LoggedIn, LoginFailed, SessionCut
-from gateway.outcome import Cause, Reply, printable, reply_for
+from gateway.certificate import certificate_name
+from gateway.errors import Rejection
+from gateway.events import Failed, SessionCut
+from gateway.outcome import Reply, printable
 from gateway.smtp import events, replies
+from gateway.smtp.channel_binding import channel_bindings
 from gateway.smtp.deadlines import Deadlines
 from gateway.smtp.interfaces import IMailMessage, SessionHost
+from gateway.smtp.logins import Logins
+from gateway.smtp.path import Path
 from gateway.smtp.session import Session
 
 UNREAD_OCTETS = 64 * 1024
@@ -31,19 +33,6 @@ UNREAD_OCTETS = 64 * 1024
 
 CLOSE_SECONDS = 5
 """After our last word the peer has this long to close its side, then the connection is aborted."""
-
-
-class Path(Address):
-    """A path that the grammar has accepted, in the form Twisted's interfaces know, without parsing it again."""
-
-    def __init__(self, address: str) -> None:
-        local, at, domain = address.rpartition("@")
-        self.local = (local if at else domain).encode()
-        self.domain = domain.encode() if at else b""
-
-    def __str__(self) -> str:
-        """The address as the client wrote it."""
-        return (self.local + b"@" + self.domain if self.domain else self.local).decode()
 
 
 @implementer(IHandshakeListener)
@@ -59,9 +48,10 @@ class SubmissionProtocol(ESMTP):
         self.peer = peer
         self.draining = False
         self._host = host
+        self._logins = Logins(host, session_id, peer, session.rules.wording)
         self._delivery: Any = None
         self._logout: Callable[[], None] | None = None
-        self._origin = Path("")
+        self._origin = Path("", {})
         self._recipients: list[Callable[[], Any]] = []
         self._message: Any = None
         self._octets: Deferred[None] | None = None
@@ -79,7 +69,12 @@ class SubmissionProtocol(ESMTP):
 
     def handshakeCompleted(self) -> None:
         """TLS is up, after STARTTLS or from the first octet."""
-        self._deadlines.progress()
+        self._deadlines.handshake_done()
+        connection = self.transport.getHandle()
+        self.session.channel_bindings = channel_bindings(connection)
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+        if certificate is not None:
+            self.session.certificate_name = certificate_name(certificate)
 
     def dataReceived(self, data: bytes) -> None:
         """Feed the session, and wake the conversation if it waits for octets."""
@@ -131,8 +126,11 @@ class SubmissionProtocol(ESMTP):
         if self.draining and not self.session.in_transaction:
             self.session.shut(replies.SHUTTING_DOWN)
             return
-        if self._flush() or self._message is not None:
+        # mail data that has been refused already has to reach its end too, within the same deadline for all of it
+        if self._flush() or self._message is not None or self.session.receiving_data:
             self._deadlines.progress()
+        if not self.session.in_transaction:
+            self._deadlines.data_ended()
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
@@ -167,10 +165,13 @@ class SubmissionProtocol(ESMTP):
             reply = replies.LOCAL_ERROR
         if isinstance(event, events.MailDataEnd):
             self._message = None
-        self.session.answer(reply)
+        if reply is not None:
+            self.session.answer(reply)
 
-    def _ask(self, event: events.Event) -> Awaitable[Reply]:
+    def _ask(self, event: events.Event) -> Awaitable[Reply | None]:
         match event:
+            case events.LookupWanted():
+                return self._look_up(event)
             case events.LoginWanted():
                 return self._log_in(event)
             case events.ReversePath():
@@ -191,38 +192,27 @@ class SubmissionProtocol(ESMTP):
         self._deadlines.handshake()
         self.transport.startTLS(self._host.contexts)
 
-    async def _log_in(self, event: events.LoginWanted) -> Reply:
-        if self._host.failed_logins.exceeded(self.peer):
-            return replies.TOO_MANY_LOGINS
+    async def _look_up(self, event: events.LookupWanted) -> None:
         self._flush()
-        login, wording = event.login, self.session.rules.wording
-        credentials = UsernamePassword(login.user_name.encode(), login.password.encode())
-        try:
-            _, self._delivery, self._logout = await self._host.portal.login(credentials, None, IMessageDelivery)
-        except UnauthorizedLogin as error:
-            cause = error.cause if isinstance(error, LoginRefused) else Cause.AUTHENTICATION_FAILED
-            self._host.failed_logins.add(self.peer)
-            self._report_login(login.user_name, cause.name.lower(), temporary=False)
-            return reply_for(cause, "", wording)
-        except LoginUndecided as error:
-            self._report_login(login.user_name, str(error), temporary=True)
-            return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", wording)
+        self.session.found(await self._logins.look_up(event.lookup))
+
+    async def _log_in(self, event: events.LoginWanted) -> Reply:
+        self._flush()
+        self._delivery, self._logout = await self._logins.log_in(event)
         if self._lost:
             self._log_out()
-        self._host.report(LoggedIn(self.session_id, self.peer, str(self._delivery), event.mechanism))
         return replies.AUTHENTICATED
 
-    def _report_login(self, user_name: str, reason: str, *, temporary: bool) -> None:
-        self._host.report(LoginFailed(self.session_id, self.peer, printable(user_name)[:64], temporary, reason))
-
     async def _validate_reverse_path(self, event: events.ReversePath) -> Reply:
-        self._origin = Path(event.address)
+        self._origin = Path(event.address, event.parameters)
         await maybeDeferred(self._delivery.validateFrom, self._hello(), self._origin)
         self._recipients = []
         return replies.REVERSE_PATH_OK
 
     async def _validate_forward_path(self, event: events.ForwardPath) -> Reply:
-        user = User(Path(event.address), self._hello(), self, self._origin)
+        path = Path(event.address, event.parameters)
+        user = User(path, self._hello(), self, self._origin)
+        user.dest = path  # User makes a plain Address of it, which cannot be written unless it is ASCII
         self._recipients.append(await maybeDeferred(self._delivery.validateTo, user))
         return replies.FORWARD_PATH_OK
 
@@ -255,13 +245,20 @@ class SubmissionProtocol(ESMTP):
     def _drop_message(self) -> None:
         message, self._message = self._message, None
         if message is not None:
-            message.connectionLost()
+            self._run_safely(message.connectionLost)
 
     def _log_out(self) -> None:
         logout, self._logout = self._logout, None
         self._delivery = None
         if logout is not None:
-            logout()
+            self._run_safely(logout)
+
+    def _run_safely(self, farewell: Callable[[], None]) -> None:
+        """A fault in the avatar must not keep the session from ending."""
+        try:
+            farewell()
+        except Exception:
+            self._host.report(Failed(self.session_id, traceback.format_exc()))
 
     def _expire(self, reply: Reply) -> None:
         self.session.shut(reply)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gateway.outcome import Reply
 
 OK = Reply(250, "OK", "2.0.0")  # RFC 5321 §4.2.3
@@ -12,9 +14,10 @@ CLOSING = Reply(221, "Bye", "2.0.0")  # RFC 5321 §4.1.1.10
 READY_FOR_TLS = Reply(220, "Ready to start TLS", "2.0.0")  # RFC 3207 §4
 AUTHENTICATED = Reply(235, "Authentication succeeded", "2.7.0")  # RFC 4954 §6
 START_MAIL_INPUT = Reply(354, "Start mail input; end with <CRLF>.<CRLF>")  # RFC 5321 §4.1.1.4
+CHUNK_OK = Reply(250, "Chunk OK", "2.0.0")  # RFC 3030 §2
 CANNOT_VERIFY = Reply(252, "Cannot VRFY user, but will take mail for it", "2.5.0")  # RFC 5321 §3.5.3
 HELP = Reply(
-    214, "EHLO HELO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\nSee RFC 6409", "2.0.0"
+    214, "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\nSee RFC 6409", "2.0.0"
 )  # RFC 5321 §4.1.1.8
 
 LINE_TOO_LONG = Reply(500, "Line too long", "5.5.6")  # RFC 5321 §4.5.3.1.4
@@ -40,6 +43,10 @@ AUTH_MALFORMED = Reply(501, "Authentication response cannot be decoded", "5.5.2"
 TOO_MANY_RECIPIENTS = Reply(452, "Too many recipients", "4.5.3")  # RFC 5321 §4.5.3.1.10
 DECLARED_TOO_LARGE = Reply(552, "Message size exceeds the limit", "5.3.4")  # RFC 1870 §6.1
 TOO_LARGE = Reply(552, "Message size exceeds the limit", "5.3.4")  # RFC 1870 §6.3
+CHUNKS_BEGUN = Reply(503, "The message has begun with BDAT; go on with BDAT, or RSET", "5.5.1")  # RFC 3030 §2
+BINARY_NEEDS_BDAT = Reply(503, "BODY=BINARYMIME needs BDAT", "5.5.1")  # RFC 3030 §3
+REQUIRETLS_REFUSED = Reply(550, "REQUIRETLS cannot be kept: the message leaves by HTTP", "5.7.30")  # RFC 8689 §4.2.1
+TOO_MANY_MESSAGES = Reply(452, "Too many messages in this session, connect again", "4.5.3")  # RFC 9422 §4
 NEEDS_SMTPUTF8 = Reply(553, "Address needs SMTPUTF8", "5.6.7")  # RFC 6531 §3.5
 BARE_LINE_END_IN_DATA = Reply(554, "Bare CR or LF in the message; lines end with CRLF", "5.6.0")  # RFC 5321 §2.3.8
 NUL_IN_DATA = Reply(554, "NUL octet in the message", "5.6.0")  # RFC 5322 §4, RFC 6532 §3.1
@@ -54,6 +61,8 @@ TOO_MANY_LOGINS = Reply(421, "Too many failed logins", "4.7.0")  # RFC 4954 §9
 TOO_MANY_SESSIONS = Reply(421, "Too many sessions, try again later", "4.7.0")  # RFC 5321 §3.8
 NOT_SMTP = Reply(421, "This is an SMTP server", "4.7.0")  # RFC 5321 §3.8
 TLS_ON_PLAIN_PORT = Reply(421, "Plain SMTP here; use STARTTLS, or a port with TLS from the first octet", "4.7.0")
+
+_NOT_PRINTABLE = re.compile(rb"[^ -~\t]")  # RFC 5321 §4.2: textstring; whatever a text was made from, it stays one line
 
 LINE_OCTETS = 512
 """The longest reply line with its CRLF (RFC 5321 §4.5.3.1.5)."""
@@ -75,6 +84,6 @@ def write_reply(reply: Reply, *, enhanced: bool) -> bytes:
     out = []
     for number, line in enumerate(lines, 1):
         mark = " " if number == len(lines) else "-"
-        octets = f"{reply.code}{mark}{prefix}{line}".encode("ascii", "replace")
+        octets = _NOT_PRINTABLE.sub(b"?", f"{reply.code}{mark}{prefix}{line}".encode("ascii", "replace"))
         out.append(octets[: LINE_OCTETS - 2] + b"\r\n")
     return b"".join(out)

@@ -8,13 +8,15 @@ Whatever comes in, the only results are events, replies and a hangup, never an e
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from gateway.ids import new_nonce
 from gateway.outcome import Reply
-from gateway.smtp import authentication, events, replies, verbs
+from gateway.smtp import authentication, events, replies, transfer, verbs
 from gateway.smtp.conversation import Conversation, State
 from gateway.smtp.extensions import SessionRules
 from gateway.smtp.grammar import GrammarError, parse_command
 from gateway.smtp.lines import EndlessLineError
-from gateway.smtp.maildata import MailData
 
 TLS_HANDSHAKE_RECORD = b"\x16\x03"  # how a TLS client begins; no command does (RFC 8446 §5.1)
 
@@ -22,13 +24,12 @@ TLS_HANDSHAKE_RECORD = b"\x16\x03"  # how a TLS client begins; no command does (
 class Session:
     """One SMTP session, from the greeting to the hangup."""
 
-    def __init__(self, rules: SessionRules, *, secure: bool) -> None:
+    def __init__(self, rules: SessionRules, *, secure: bool, new_nonce: Callable[[], str] = new_nonce) -> None:
         self.rules = rules
-        self._conversation = Conversation(rules, secure=secure)
+        self._conversation = Conversation(rules, new_nonce, secure=secure)
         self._pending: events.Event | None = None
-        self._data: MailData | None = None
-        self._data_dropped = False
         self._commands = 0
+        self._heard = False  # nothing yet that was a line
 
     # -- what outside sees and calls
 
@@ -48,9 +49,41 @@ class Session:
         return self._conversation.secure
 
     @property
+    def certificate_name(self) -> str | None:
+        """Who the client is by its verified TLS certificate; None without one."""
+        return self._conversation.certificate_name
+
+    @certificate_name.setter
+    def certificate_name(self, name: str | None) -> None:
+        self._conversation.certificate_name = name
+
+    @property
+    def channel_bindings(self) -> Mapping[str, bytes]:
+        """What TLS gives for SASL's -PLUS mechanisms, by type (RFC 5056); empty without TLS."""
+        return self._conversation.channel_bindings
+
+    @channel_bindings.setter
+    def channel_bindings(self, bindings: Mapping[str, bytes]) -> None:
+        self._conversation.channel_bindings = bindings
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a message is on its way: from the MAIL accepted to the reply behind its data."""
-        return self.state in (State.TRANSACTION, State.MAIL_DATA)
+        return self.state in (State.TRANSACTION, State.MAIL_DATA, State.CHUNK)
+
+    @property
+    def receiving_data(self) -> bool:
+        """Whether mail data of a transaction is awaited, be it to keep or to throw away."""
+        chunk = self.state is State.CHUNK and self._conversation.state_after_chunk is State.TRANSACTION
+        return chunk or self.state is State.MAIL_DATA
+
+    @property
+    def transmission_type(self) -> str:
+        """How the client speaks, for the Received field (RFC 3848; with SMTPUTF8: RFC 6531 §4.3)."""
+        kind = "ESMTP" if self._conversation.extended else "SMTP"
+        if self._conversation.smtputf8:
+            kind = "UTF8SMTP"
+        return kind + "S" * self.secure + "A" * self._conversation.authenticated
 
     @property
     def unread_octets(self) -> int:
@@ -79,7 +112,7 @@ class Session:
         while not ready:
             if self._pending is not None or self.state is State.CLOSED:
                 return None
-            if not (self._read_mail_data() if self.state is State.MAIL_DATA else self._read_line()):
+            if not self._read():
                 return None
         event = ready.popleft()
         if not isinstance(event, events.MailData | events.MailDataDropped | events.Hangup):
@@ -94,8 +127,22 @@ class Session:
         if reply.code == 421:
             self.shut(reply)
             return
-        self._conversation.write(reply)
+        if isinstance(event, events.LoginWanted | events.LookupWanted):
+            authentication.settle(self._conversation, reply)
+            return
+        chunked = isinstance(event, events.MailDataWanted) and self.state is State.CHUNK
+        if not chunked:  # the reply to BDAT comes behind its chunk
+            self._conversation.write(reply)
         self._settle(event, reply)
+
+    def found(self, kept: object) -> None:
+        """Answer LookupWanted: the ScramVerifier, or the secret, which there always is (see Lookup)."""
+        if isinstance(self._pending, events.LookupWanted):
+            try:
+                authentication.found(self._conversation, kept)
+            except GrammarError as error:
+                self._refuse(error)
+            self._pending = None
 
     def tls_started(self) -> None:
         """Answer TlsWanted: the handshake begins, and octets received from now on are the client's under TLS."""
@@ -109,23 +156,37 @@ class Session:
 
     # -- octets to events; each reader tells whether it got anywhere
 
+    def _read(self) -> bool:
+        match self.state:
+            case State.MAIL_DATA:
+                return transfer.read_data(self._conversation)
+            case State.CHUNK:
+                return transfer.read_chunk(self._conversation)
+            case _:
+                return self._read_line()
+
     def _read_line(self) -> bool:
         conversation = self._conversation
-        if conversation.lines.peek(2) == TLS_HANDSHAKE_RECORD:
+        if not self._heard and conversation.lines.peek(2) == TLS_HANDSHAKE_RECORD:
             conversation.shut(replies.TLS_ON_PLAIN_PORT)
             return True
         try:
             line = conversation.lines.next_line(self._line_limit())
             if line is None:
                 return False
+            self._heard = True
             self._obey_line(line)
         except EndlessLineError:
             conversation.shut(replies.LINE_TOO_LONG._replace(code=421))
         except GrammarError as error:
-            conversation.stop_authenticating()
-            conversation.write(error.reply)
-            conversation.count_error(self.rules.limits.protocol_errors, replies.TOO_MANY_ERRORS)
+            self._refuse(error)
         return True
+
+    def _refuse(self, error: GrammarError) -> None:
+        self._heard = True
+        self._conversation.stop_authenticating()
+        self._conversation.write(error.reply)
+        self._conversation.count_error(self.rules.limits.protocol_errors, replies.TOO_MANY_ERRORS)
 
     def _line_limit(self) -> int:
         limits = self.rules.limits
@@ -141,49 +202,29 @@ class Session:
         else:
             verbs.obey(self._conversation, parse_command(line))
 
-    def _read_mail_data(self) -> bool:
-        octets = self._conversation.lines.take_all()
-        if self._data is None or not octets:
-            return False
-        text = self._data.feed(octets)
-        if text:
-            self._conversation.ask(events.MailData(text))
-        if self._data.fault and not self._data_dropped:
-            self._data_dropped = True
-            self._conversation.ask(events.MailDataDropped())
-        if self._data.rest is not None:
-            self._end_mail_data(self._data.rest, self._data.fault)
-        return True
-
-    def _end_mail_data(self, rest: bytes, fault: Reply | None) -> None:
-        self._data = None
-        self._conversation.lines.append(rest)
-        if fault is None:
-            self._conversation.ask(events.MailDataEnd())
-        else:
-            self._conversation.write(fault)
-            self._conversation.end_transaction()
-
     # -- answers to state
 
     def _settle(self, event: events.Event, reply: Reply) -> None:
-        conversation, limits = self._conversation, self.rules.limits
+        conversation = self._conversation
         positive = reply.code < 400
         match event:
-            case events.LoginWanted():
-                conversation.authenticated = positive
-                if reply.code >= 500:
-                    conversation.count_failed_login(limits.failed_logins, replies.TOO_MANY_LOGINS)
             case events.ReversePath() if positive:
-                conversation.begin_transaction(smtputf8="SMTPUTF8" in event.parameters)
+                body = (event.parameters.get("BODY") or "").upper()
+                conversation.begin_transaction(smtputf8="SMTPUTF8" in event.parameters, body=body)
             case events.ForwardPath() if positive:
                 conversation.recipients += 1
-            case events.MailDataWanted() if positive:
-                self._data = MailData(limits.message_octets, limits.text_line_octets)
-                self._data_dropped = False
-                conversation.state = State.MAIL_DATA
+            case events.MailDataWanted():
+                self._settle_data(reply)
             case events.MailDataEnd():
                 conversation.end_transaction()
                 if positive:
                     self._commands = 0
                     conversation.forgive_errors()
+
+    def _settle_data(self, reply: Reply) -> None:
+        conversation = self._conversation
+        conversation.data_open = reply.code < 400
+        if conversation.chunks is not None:
+            conversation.chunks.rules.fault = None if conversation.data_open else reply
+        elif conversation.data_open:
+            transfer.begin_data(conversation)

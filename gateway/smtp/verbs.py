@@ -9,10 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from gateway.outcome import Cause, Reply, reply_for
-from gateway.smtp import authentication, events, replies
+from gateway.smtp import authentication, events, replies, transfer
 from gateway.smtp.conversation import Conversation, State
 from gateway.smtp.extensions import check_mail_parameters, check_rcpt_parameters, hello_text
-from gateway.smtp.grammar import Command, GrammarError, parse_forward_path, parse_hello, parse_reverse_path
+from gateway.smtp.grammar import (
+    Command,
+    GrammarError,
+    parse_chunk,
+    parse_forward_path,
+    parse_hello,
+    parse_reverse_path,
+)
 
 
 def obey(conversation: Conversation, command: Command) -> None:
@@ -58,12 +65,17 @@ def _mail(conversation: Conversation, argument: str) -> None:
         raise GrammarError(reply_for(Cause.AUTHENTICATION_REQUIRED, "", rules.wording))
     if conversation.state is State.TRANSACTION:
         raise GrammarError(replies.NESTED_MAIL)
+    if conversation.messages >= rules.limits.messages_per_session:
+        conversation.write(replies.TOO_MANY_MESSAGES)  # announced, and no error: another session takes the rest
+        return
     path = parse_reverse_path(argument)
     check_mail_parameters(path, rules.limits)
     conversation.ask(events.ReversePath(path.address, path.parameters))
 
 
 def _rcpt(conversation: Conversation, argument: str) -> None:
+    if conversation.chunks is not None:
+        raise GrammarError(replies.CHUNKS_BEGUN)
     path = parse_forward_path(argument)
     check_rcpt_parameters(path, smtputf8=conversation.smtputf8)
     if conversation.recipients >= conversation.rules.limits.recipients:
@@ -74,9 +86,23 @@ def _rcpt(conversation: Conversation, argument: str) -> None:
 
 def _data(conversation: Conversation, argument: str) -> None:
     _no_argument(argument)
+    if conversation.chunks is not None:
+        raise GrammarError(replies.CHUNKS_BEGUN)
+    if conversation.body == "BINARYMIME":
+        raise GrammarError(replies.BINARY_NEEDS_BDAT)
     if not conversation.recipients:
         raise GrammarError(replies.NO_VALID_RECIPIENTS)
     conversation.ask(events.MailDataWanted())
+
+
+def _bdat(conversation: Conversation, argument: str) -> None:
+    octets, last = parse_chunk(argument)
+    refusal = None
+    if conversation.state is not State.TRANSACTION:
+        refusal = replies.MAIL_FIRST
+    elif not conversation.recipients:
+        refusal = replies.NO_VALID_RECIPIENTS
+    transfer.begin_chunk(conversation, octets, last=last, refusal=refusal)
 
 
 def _rset(conversation: Conversation, argument: str) -> None:
@@ -138,6 +164,7 @@ VERBS: Mapping[str, Verb] = {
     "MAIL": Verb(_mail, _AFTER_HELLO, replies.HELLO_FIRST),
     "RCPT": Verb(_rcpt, _IN_TRANSACTION, replies.MAIL_FIRST),
     "DATA": Verb(_data, _IN_TRANSACTION, replies.MAIL_FIRST),
+    "BDAT": Verb(_bdat, _ANY, replies.MAIL_FIRST),
     "RSET": Verb(_rset, _ANY, replies.HELLO_FIRST),
     "NOOP": Verb(_noop, _ANY, replies.HELLO_FIRST),
     "VRFY": Verb(_vrfy, _ANY, replies.HELLO_FIRST),

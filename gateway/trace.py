@@ -1,0 +1,40 @@
+"""The header fields that a submission server adds: Received (RFC 5321 §4.4), Date and Message-ID (RFC 6409 §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from gateway.message import HeaderField
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """How a message came in: what the client called itself, its address, and how it spoke (RFC 3848)."""
+
+    hello_name: str
+    peer: str
+    transmission_type: str
+
+
+def received_field(hop: Hop, hostname: str, message_id: str, at: float) -> HeaderField:
+    """The Received field of a message. at is the wall clock in seconds.
+
+    There is no "for" clause: it would show one recipient to the others (RFC 5321 §7.6).
+    """
+    address = f"[IPv6:{hop.peer}]" if ":" in hop.peer else f"[{hop.peer}]"
+    way = f"from {hop.hello_name or 'unknown'} ({address}) by {hostname} with {hop.transmission_type}"
+    return HeaderField("Received", f"{way} id {message_id}; {_date(at)}")
+
+
+def missing_fields(fields: Sequence[HeaderField], hostname: str, message_id: str, at: float) -> tuple[HeaderField, ...]:
+    """Date and Message-ID, those of them that the message lacks."""
+    there = {field.name.lower() for field in fields}
+    made = (HeaderField("Date", _date(at)), HeaderField("Message-ID", f"<{message_id}@{hostname}>"))
+    return tuple(field for field in made if field.name.lower() not in there)
+
+
+def _date(at: float) -> str:
+    """The date of a field, in universal time, which we know: so +0000 and not -0000 (RFC 5322 §3.3)."""
+    return formatdate(at).replace("-0000", "+0000")

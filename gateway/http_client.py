@@ -6,7 +6,6 @@ of the request and get into no text that comes out of here.
 
 from __future__ import annotations
 
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,19 @@ IDLE_SECONDS = 25  # below the 30 to 60 s after which load balancers close: a PO
 ERRORS_OF_OUR_OWN_SIDE = (OSError, ConnectError, ConnectionClosed, SSL.Error, VerificationError, CertificateError)
 
 
+class _NoCookies(IndexableCookieJar):
+    """A jar that neither takes nor gives: tenants share the client, and looking for cookies costs time."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Add none."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep none."""
+
+
+NO_COOKIES = _NoCookies()
+
+
 class HttpClient:
     """Makes the requests of all vendors. Each exchange ends in an ApiAnswer or a NoAnswer, never in an exception."""
 
@@ -48,9 +60,7 @@ class HttpClient:
         self._pool._factory = HttpConnectionFactory
         endpoints = VerifiedEndpoints(reactor, VerifiedHttps(reactor.seconds, ca_file), connect_seconds)
         agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
-        # Tenants share this client, so no cookie may be kept
-        no_cookies = IndexableCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        self._treq = TreqClient(_Uncompressed(agent), no_cookies)
+        self._treq = TreqClient(_Uncompressed(agent), NO_COOKIES)
 
     async def exchange(
         self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
@@ -110,6 +120,7 @@ class _Attempt:
         self.response = await self._client.request(
             self._request.method,
             self._request.url,
+            cookies=NO_COOKIES,
             headers=headers,
             data=self._producer,
             allow_redirects=False,

@@ -5,7 +5,7 @@ What every such vendor needs alike. Whatever cannot be carried as it was is told
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.content.addresses import format_mailbox, parse_mailboxes
@@ -80,19 +80,18 @@ def passed_fields(
         yield field.name, body if body.isascii() else _encoded(name, body)
 
 
-def joined(fields: Iterator[tuple[str, str]], report: list[str]) -> dict[str, str]:
+def joined(fields: Iterable[tuple[str, str]], report: list[str]) -> dict[str, str]:
     """The same as an object, which holds each name once: repeats are joined, or left out where a list means nothing."""
-    passed: dict[str, str] = {}
-    names: dict[str, str] = {}
+    bodies_by_name: dict[str, tuple[str, list[str]]] = {}
     for name, body in fields:
-        known = names.setdefault(name.lower(), name)
-        if known not in passed:
-            passed[known] = body
-        elif name.lower() in SINGLE_FIELDS:
-            report.append(f"{name} stands more than once: the first is carried")
-        else:
-            passed[known] += f", {body}"
-            report.append(f"{name} stands more than once: its values were joined")
+        bodies_by_name.setdefault(name.lower(), (name, []))[1].append(body)
+    passed: dict[str, str] = {}
+    for folded, (name, all_bodies) in bodies_by_name.items():
+        single = folded in SINGLE_FIELDS
+        passed[name] = all_bodies[0] if single else ", ".join(all_bodies)
+        if len(all_bodies) > 1:
+            told = "the first is carried" if single else "its values were joined"
+            report.append(f"{name} stands more than once: {told}")
     return passed
 
 

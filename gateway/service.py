@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,10 @@ class GatewayService(Service):
             self._new_id,
         )
         self._listen()
+        # What is there now stays: the collector need not look at it, nor run at every few hundred sessions' objects
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
 
     def _dispatch(self) -> Dispatch:
         dialects = {listener.dialect: load(listener.dialect) for listener in self._settings.listeners}

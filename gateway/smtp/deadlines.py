@@ -27,7 +27,8 @@ class Deadlines:
         self._idle_at = now + limits.idle_seconds
         self._session_at = now + limits.session_seconds
         self._data_at: float | None = None
-        self._call: IDelayedCall | None = clock.callLater(limits.idle_seconds, self._look)
+        first_seconds = min(limits.idle_seconds, limits.handshake_seconds)  # so that a handshake needs no other call
+        self._call: IDelayedCall | None = clock.callLater(first_seconds, self._look)
 
     def progress(self) -> None:
         """The client has done something whole: the idle deadline begins anew."""
@@ -52,8 +53,9 @@ class Deadlines:
         self._busy = False
         self._handshaking = True
         self._idle_at = self._clock.seconds() + self._limits.handshake_seconds
-        self.stop()
-        self._call = self._clock.callLater(self._limits.handshake_seconds, self._look)
+        if self._call is None or self._call.getTime() > self._idle_at:
+            self.stop()
+            self._call = self._clock.callLater(self._limits.handshake_seconds, self._look)
 
     def handshake_done(self) -> None:
         """TLS is up."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.mail.smtp import ESMTP, SMTPServerError, User
 from twisted.python.failure import Failure
@@ -57,6 +57,7 @@ class SubmissionProtocol(ESMTP):
         self._octets: Deferred[None] | None = None
         self._paused = False
         self._lost = False
+        self._closing: IDelayedCall | None = None
         self._deadlines = Deadlines(host.clock, session.rules.limits, self._expire)
 
     # -- what Twisted calls
@@ -89,6 +90,8 @@ class SubmissionProtocol(ESMTP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone. A relay under way is not broken off: its outcome is still worth knowing."""
         self._lost = True
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
         self._deadlines.stop()
         self._drop_message()
         waiting, self._octets = self._octets, None
@@ -277,11 +280,7 @@ class SubmissionProtocol(ESMTP):
             return
         self._flush()
         self.transport.loseConnection()
-        self._host.clock.callLater(CLOSE_SECONDS, self._abort)
-
-    def _abort(self) -> None:
-        if not self._lost:
-            self.transport.abortConnection()
+        self._closing = self._host.clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)
 
     def _report_failure(self, failure: Failure) -> None:
         self._host.report(Failed(self.session_id, failure.getTraceback()))

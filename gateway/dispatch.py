@@ -6,30 +6,20 @@ The walk is told in docs/FLOW.md. Direct mode: the reply is what the vendor said
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from gateway.accounts.account import Account
 from gateway.content.reading import read_content
 from gateway.content.spool import Spool
 from gateway.content.structure import UnreadableError
+from gateway.departures import Departure, Departures, NoDepartureError
 from gateway.events import Alarm, Attempted, Rejected, Reporter
 from gateway.message import Envelope, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown, fold, printable, reply_for
 from gateway.partial import TakenPaths, message_digest
-from gateway.relay import InThread, Relay
+from gateway.relay import InThread
 from gateway.trace import Hop, missing_fields, received_field
-from gateway.vendor import DialectError, Vendor, VendorAccount
-
-
-@dataclass(frozen=True, slots=True)
-class VendorEntry:
-    """One entry of the [vendors] table, ready for use. key is the operator's, None when there is none."""
-
-    name: str
-    vendor: Vendor
-    url: str
-    key: str | None = field(repr=False)
-    relay: Relay
+from gateway.vendor import DialectError, Vendor
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ class Dispatch:
 
     def __init__(
         self,
-        vendors: Mapping[str, VendorEntry],
+        departures: Departures,
         dialects: Mapping[str, Vendor],
         report: Reporter,
         clocks: Clocks,
@@ -65,7 +55,7 @@ class Dispatch:
         in_thread: InThread,
         key_refused: Callable[[str, str], None],
     ) -> None:
-        self._vendors = vendors
+        self._departures = departures
         self._dialects = dialects
         self._report = report
         self._seconds = clocks.seconds
@@ -85,10 +75,18 @@ class Dispatch:
             return self._reject(incoming, dialect, Cause.UNREADABLE, str(error))
         except DialectError as error:
             return self._reject(incoming, dialect, Cause.INVALID, str(error))
-        entry = self._vendors[incoming.account.vendor]
-        outcome, report = await self._attempt(incoming, submission, entry)
-        self._tell(incoming, submission, entry, outcome, report, self._seconds() - began)
-        return self._reply(incoming, dialect, outcome)
+        try:
+            departure = self._departures.choose(incoming.account, submission)
+        except NoDepartureError as error:
+            return self._stay(incoming, dialect, error.outcome)
+        outcome, report = await self._attempt(incoming, departure)
+        self._tell(incoming, departure, outcome, report, self._seconds() - began)
+        return self._reply(incoming, dialect, outcome, departure.entry.name)
+
+    def _stay(self, incoming: Incoming, dialect: Vendor, outcome: Refused | Deferred) -> Reply:
+        if isinstance(outcome, Deferred):
+            self._report(Alarm(outcome.reason))
+        return self._reject(incoming, dialect, outcome.cause, outcome.reason)
 
     async def _read(self, incoming: Incoming, dialect: Vendor) -> Submission:
         if incoming.spool.in_memory:
@@ -102,20 +100,19 @@ class Dispatch:
         left = [received, *left, *missing_fields(left, self._hostname, made_id, at)]
         return Submission(incoming.message_id, incoming.envelope, replace(content, fields=tuple(left)), options)
 
-    async def _attempt(
-        self, incoming: Incoming, submission: Submission, entry: VendorEntry
-    ) -> tuple[Outcome, tuple[str, ...]]:
+    async def _attempt(self, incoming: Incoming, departure: Departure) -> tuple[Outcome, tuple[str, ...]]:
         """One attempt for whoever has not been served by an earlier one of the same message."""
         digest = await self._digest(incoming) if self._taken else None
         served = self._taken.of(digest) if digest else frozenset()
         paths = tuple(path for path in incoming.envelope.forward_paths if path not in served)
         if not paths:
             return Accepted(), ("all recipients were served when the message came before",)
+        entry, submission = departure.entry, departure.submission
         rest = replace(submission, envelope=replace(incoming.envelope, forward_paths=paths))
-        translation = entry.vendor.translate(_vendor_account(incoming.account, entry), rest)
+        translation = entry.vendor.translate(departure.vendor_account, rest)
         outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
         await self._remember_partial(incoming, outcomes, digest)
-        told = (*submission.content.report, *submission.options.report, *translation.report)
+        told = (*submission.content.report, *submission.options.report, *departure.report, *translation.report)
         return fold(outcomes), (*told, *_refused_beside_accepted(outcomes))
 
     async def _remember_partial(
@@ -141,21 +138,20 @@ class Dispatch:
         self._report(Rejected(incoming.session_id, incoming.message_id, incoming.account.name, told, reason))
         return reply
 
-    def _reply(self, incoming: Incoming, dialect: Vendor, outcome: Outcome) -> Reply:
+    def _reply(self, incoming: Incoming, dialect: Vendor, outcome: Outcome, vendor: str) -> Reply:
         match outcome:
             case Accepted(vendor_message_id):
                 return Reply(250, f"OK {incoming.message_id} {printable(vendor_message_id)}".rstrip(), "2.0.0")
             case Refused(Cause.KEY_REFUSED) if incoming.account.own_key is not None:
                 self._key_refused(incoming.account.vendor, incoming.account.own_key)
             case Deferred(Cause.OPERATOR_KEY_REFUSED, reason):
-                self._report(Alarm(f"vendors.{incoming.account.vendor}: the key is refused: {reason}"))
+                self._report(Alarm(f"vendors.{vendor}: the key is refused: {reason}"))
         return reply_for(outcome.cause, outcome.reason, dialect.dialect.wording)
 
     def _tell(
         self,
         incoming: Incoming,
-        submission: Submission,
-        entry: VendorEntry,
+        departure: Departure,
         outcome: Outcome,
         report: tuple[str, ...],
         seconds: float,
@@ -165,11 +161,11 @@ class Dispatch:
                 session_id=incoming.session_id,
                 message_id=incoming.message_id,
                 account=incoming.account.name,
-                vendor=entry.name,
+                vendor=departure.entry.name,
                 outcome=type(outcome).__name__.lower(),
                 reverse_path=incoming.envelope.reverse_path,
                 recipients=len(incoming.envelope.forward_paths),
-                size_octets=submission.content.size_octets,
+                size_octets=departure.submission.content.size_octets,
                 seconds=round(seconds, 3),
                 vendor_message_id=outcome.vendor_message_id if isinstance(outcome, Accepted) else "",
                 reason="" if isinstance(outcome, Accepted) else outcome.reason,
@@ -177,12 +173,6 @@ class Dispatch:
                 report=report,
             )
         )
-
-
-def _vendor_account(account: Account, entry: VendorEntry) -> VendorAccount:
-    if account.own_key is not None:
-        return VendorAccount(entry.url, account.own_key, own_key=True)
-    return VendorAccount(entry.url, entry.key or "", own_key=False)
 
 
 def _refused_beside_accepted(outcomes: Mapping[str, Outcome]) -> Iterator[str]:

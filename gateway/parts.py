@@ -23,7 +23,7 @@ from twisted.web.server import Site
 
 from gateway.certificate import CertificateError, ServerCertificate, read_certificates, read_server_certificate
 from gateway.console.pages import Console
-from gateway.dispatch import VendorEntry
+from gateway.departures import VendorEntry
 from gateway.http_client import HttpClient
 from gateway.outcome import Cause, Reply
 from gateway.relay import InThread, Relay
@@ -59,7 +59,8 @@ def vendor_entry(name: str, vendor: VendorSettings, reactor: Any, in_thread: InT
     )
     api = load(vendor.api)
     url = (vendor.url or api.default_url).rstrip("/")
-    return VendorEntry(name, api, url, _revealed(vendor.key, f"{path}.key"), relay)
+    key = _revealed(vendor.key, f"{path}.key")
+    return VendorEntry(name, api, url, key, relay, vendor.streams, vendor.templates)
 
 
 def _revealed(key: Secret | None, path: str) -> str | None:
@@ -127,6 +128,7 @@ def session_rules(settings: Settings, listener: Listener) -> SessionRules:
     dialect = vendor.dialect
     wording: Mapping[Cause, Reply] = dialect.wording
     message_octets = min(settings.limits.message_octets, vendor.message_octets)
+    recipients = min(settings.limits.recipients, dialect.recipients)
     return SessionRules(
         hostname=settings.hostname,
         offers_tls=listener.tls in ("starttls", "optional"),
@@ -134,7 +136,7 @@ def session_rules(settings: Settings, listener: Listener) -> SessionRules:
         mechanisms=tuple(dict.fromkeys(listener.mechanisms or dialect.mechanisms)),
         enhanced=dialect.enhanced_status_codes,
         wording=wording,
-        limits=replace(settings.limits, message_octets=message_octets),
+        limits=replace(settings.limits, message_octets=message_octets, recipients=recipients),
         clear_passwords=listener.clear_passwords,
     )
 

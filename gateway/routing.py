@@ -34,6 +34,12 @@ class Route:
     losses: tuple[str, ...] = ()
     mode: Literal["direct"] = "direct"
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it has no condition."""
+        conditions = (self.listener, self.account, self.dialect, self.stream, self.tag)
+        return not any((*conditions, self.from_domain, self.recipient_domain))
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """At least one vendor, and losses by their names."""
         if not self.vendors:

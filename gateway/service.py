@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from twisted.python.threadpool import ThreadPool
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from gateway.accounts.account import Account
 from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker
 from gateway.accounts.credentials import StoredCredentials
 from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecker, VerifiedChecker
@@ -29,6 +31,7 @@ from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.seal import Seal
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.delivery import Intake, OctetsInFlight, SubmissionDelivery
+from gateway.departures import Departures
 from gateway.dispatch import Clocks, Dispatch
 from gateway.event_log import EventLog
 from gateway.events import Attempted, Event, Listening
@@ -118,7 +121,7 @@ class GatewayService(Service):
     def _dispatch(self) -> Dispatch:
         dialects = {listener.dialect: load(listener.dialect) for listener in self._settings.listeners}
         return Dispatch(
-            self._vendors,
+            Departures(self._vendors, self._settings.routes),
             dialects,
             self._report,
             Clocks(self._reactor.seconds, self._wall_seconds),
@@ -165,7 +168,7 @@ class GatewayService(Service):
 
     def _portal(self, listener: Listener) -> Portal:
         keys = None
-        name = self._settings.vendor_for(listener.dialect)
+        name = self._settings.key_vendor(listener.dialect)
         if name is not None:
             entry = self._vendors[name]
             keys = ApiKeyChecker(
@@ -176,15 +179,19 @@ class GatewayService(Service):
             )
         with_key = frozenset(name for name, entry in self._vendors.items() if entry.key is not None)
         credentials = CredentialChecker(listener.dialect, self._credentials, with_key)
-        user_name = load(listener.dialect).dialect.user_name
-        realm = SubmissionRealm(lambda account: SubmissionDelivery(account, self._intake))
+        dialect = load(listener.dialect).dialect
         checkers = [
-            DialectChecker(user_name, keys, credentials),
-            VerifiedChecker(listener.dialect, self._proofs, with_key),
+            DialectChecker(dialect.user_name, keys, credentials, key_twice=dialect.key_twice),
+            VerifiedChecker(listener.dialect, self._proofs, with_key, keys if dialect.key_twice else None),
             BearerChecker(keys),
             CertificateChecker(listener.dialect, self._proofs, with_key),
         ]
-        return Portal(realm, checkers)
+        return Portal(SubmissionRealm(lambda account: self._avatar(listener, account)), checkers)
+
+    def _avatar(self, listener: Listener, account: Account) -> SubmissionDelivery:
+        stream = account.stream or listener.stream
+        account = replace(account, listener=listener.name or listener.endpoint, stream=stream)
+        return SubmissionDelivery(account, self._intake)
 
     def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
         """Listen at once: a port that cannot be had must stop the start, not be missing later."""

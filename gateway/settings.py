@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
 from gateway.smtp.sasl import MECHANISMS
@@ -42,7 +43,8 @@ class SettingsError(Exception):
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A port: endpoint is a Twisted server endpoint string. tls: starttls asks for it before AUTH and MAIL, implicit
-    begins with it, optional offers STARTTLS without asking for it, none has no TLS.
+    begins with it, optional offers STARTTLS without asking for it, none has no TLS. name is what routes call it (else
+    its endpoint); stream the message stream of messages that name none.
 
     What is None is as in [tls]. client_ca: the roots (PEM) of client certificates, which are asked for and may be
     missing. proxy_protocol: the networks of the balancers in front, each connection from which has to begin with a
@@ -53,6 +55,8 @@ class Listener:
     endpoint: str
     tls: TlsMode = "starttls"
     dialect: str = "postscale"
+    name: str = ""
+    stream: str = ""
     certificate: Path | None = None
     private_key: Path | None = None
     minimum_version: Version | None = None
@@ -95,7 +99,8 @@ class VendorSettings:
 
     key is for the operator's own credentials; clients that log in with their API key need none. ca_file holds the
     roots to trust in place of the system's. exchange_seconds bounds a whole exchange, below the minute that many
-    clients wait for the reply to their data; login_seconds the question whether a key is good.
+    clients wait for the reply to their data; login_seconds the question whether a key is good. streams and templates
+    say what another vendor's message streams and templates are called here.
     """
 
     api: str
@@ -105,6 +110,8 @@ class VendorSettings:
     connect_seconds: float = 10.0
     exchange_seconds: float = 50.0
     login_seconds: float = 10.0
+    streams: dict[str, str] = field(default_factory=dict)
+    templates: dict[str, str] = field(default_factory=dict)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The API has to be one we know; keys travel over TLS, or not beyond this machine."""
@@ -114,23 +121,6 @@ class VendorSettings:
             problem = _url_problem(self.url)
             if problem:
                 yield "url", problem
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Which vendor takes the mail of clients that log in with an API key. The first route whose dialect fits is taken.
-
-    An empty dialect fits all. mode direct: the reply to the client is the vendor's own.
-    """
-
-    vendors: tuple[str, ...]
-    dialect: str = ""
-    mode: Literal["direct"] = "direct"
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """One vendor: a second one would need a queue behind it."""
-        if len(self.vendors) != 1:
-            yield "vendors", f"expected a list of one vendor, got {len(self.vendors)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,20 +192,18 @@ class Settings:
                         f"there is no [vendors.{name}]; there are: {_names(self.vendors)}",
                     )
         for number, listener in enumerate(self.listeners):
-            if self.vendor_for(listener.dialect) is None:
-                yield (
-                    f"listeners[{number}].dialect",
-                    f'no route says which vendor takes the mail of "{listener.dialect}"',
-                )
+            if self.key_vendor(listener.dialect) is None and not any(one.key for one in self.vendors.values()):
+                told = f'nobody can log in: no vendor has api = "{listener.dialect}", and none has a key'
+                yield f"listeners[{number}].dialect", told
 
-    def vendor_for(self, dialect: str) -> str | None:
-        """The vendor entry for clients of this dialect that log in with an API key, or None.
+    def key_vendor(self, dialect: str) -> str | None:
+        """The vendor entry that is asked about the API keys of this dialect's clients, or None.
 
-        Without any route, the only vendor there is takes everything.
+        It speaks that vendor's API; of several, the one that the first fitting route names, else the first there is.
         """
-        if not self.routes and len(self.vendors) == 1:
-            return next(iter(self.vendors))
-        return next((route.vendors[0] for route in self.routes if route.dialect in ("", dialect)), None)
+        able = [name for name, vendor in self.vendors.items() if vendor.api == dialect]
+        routed = (name for route in self.routes if route.dialect in ("", dialect) for name in route.vendors)
+        return next((name for name in routed if name in able), able[0] if able else None)
 
 
 def read_settings(path: Path) -> Settings:

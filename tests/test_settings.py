@@ -53,7 +53,7 @@ def test_an_empty_file_is_all_defaults(tmp_path):
         ("[vendors.x]", "vendors.x.api", "missing"),
         ("[vendors.x]\napi = 'postscale'\nexchange_seconds = -1", "vendors.x.exchange_seconds", "above 0"),
         (VENDOR + "[[routes]]\nvendors = ['nosuch']", "routes[0].vendors", "there is no [vendors.nosuch]"),
-        (VENDOR + "[[routes]]\nvendors = []", "routes[0].vendors", "a list of one vendor, got 0"),
+        (VENDOR + "[[routes]]\nvendors = []", "routes[0].vendors", "a list of at least one vendor"),
         (VENDOR + "[[routes]]\nvendors = ['postscale']\nmode = 'queued'", "routes[0].mode", '"direct"'),
         ("[console]\nendpoint = 'tcp:8025'", "console.endpoint", "loopback"),
         ("[console]\nendpoint = 'tcp:8025:interface=0.0.0.0'", "console.endpoint", "loopback"),
@@ -65,9 +65,10 @@ def test_what_is_wrong_is_told_with_its_path_and_what_was_expected(tmp_path, tex
     assert any(one.startswith(f"{path}: ") and words in one for one in problems), problems
 
 
-def test_a_dialect_without_a_route_is_told(tmp_path):
-    two = VENDOR + '[vendors.other]\napi = "postscale"\n'
-    assert any("no route says" in one for one in problems_of(tmp_path, two))
+def test_a_dialect_that_nobody_can_log_in_with_is_told(tmp_path):
+    other = '[[listeners]]\nendpoint = "tcp:1"\ndialect = "postmark"\n' + VENDOR
+    assert any("nobody can log in" in one for one in problems_of(tmp_path, other))
+    assert problems_of(tmp_path, other + 'key = { env = "KEY" }\n') == []
 
 
 def test_all_tables_are_checked_in_one_go(tmp_path):
@@ -126,12 +127,13 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, name):
         read_settings(tmp_path / name)
 
 
-def test_the_first_route_that_fits_decides_and_a_single_vendor_needs_none(tmp_path):
+def test_keys_are_asked_of_the_vendor_whose_api_it_is_by_the_routes_order(tmp_path):
     two = VENDOR + '[vendors.b]\napi = "postscale"\n'
-    routes = '[[routes]]\ndialect = "other"\nvendors = ["b"]\n[[routes]]\nvendors = ["postscale"]\n'
-    assert read(tmp_path, VENDOR).vendor_for("postscale") == "postscale"
-    assert read(tmp_path, two + routes).vendor_for("postscale") == "postscale"
-    assert read(tmp_path, two + routes).vendor_for("other") == "b"
+    routes = '[[routes]]\ndialect = "postmark"\nvendors = ["postscale"]\n[[routes]]\nvendors = ["b"]\n'
+    assert read(tmp_path, VENDOR).key_vendor("postscale") == "postscale"
+    assert read(tmp_path, two).key_vendor("postscale") == "postscale"
+    assert read(tmp_path, two + routes).key_vendor("postscale") == "b"
+    assert read(tmp_path, two + routes).key_vendor("postmark") is None
 
 
 def test_the_embedded_settings_have_no_problem_and_stay_on_this_machine():

@@ -12,12 +12,17 @@ class Account:
 
     name is what logs call the account and holds no secret. vendor is a name of the [vendors] table. own_key is the
     API key that the client itself gave as its password; None when the account uses the vendor's key of the settings.
+    user_name is that of a credential, empty for a key; listener the endpoint or name of where it came in; stream the
+    message stream of what names none.
     """
 
     name: str
     dialect: str
     vendor: str
     own_key: str | None = field(default=None, repr=False)
+    user_name: str = ""
+    listener: str = ""
+    stream: str = ""
 
     def __str__(self) -> str:
         """The name, for logs."""

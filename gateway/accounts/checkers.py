@@ -5,6 +5,7 @@ Both are IUsernamePassword, and a portal takes one checker for an interface, so 
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -78,17 +79,25 @@ class CredentialChecker:
         if vendor not in self._vendors_with_key:
             raise LoginUndecided(f"the credential stands for vendors.{vendor}, which has no key in the settings")
         # User names compare without case, so the account has one name however it is written
-        return Account(f"{vendor}/user-{user_name.lower()}", self._dialect, vendor)
+        return Account(f"{vendor}/user-{user_name.lower()}", self._dialect, vendor, user_name=user_name.lower())
 
 
 @implementer(ICredentialsChecker)
 class DialectChecker:
-    """Sends a login to the right checker by the dialect's constant user name (compared without case)."""
+    """Sends a login to the right checker: the dialect's constant user name, or a key given twice, means a key."""
 
     credentialInterfaces = (IUsernamePassword,)
 
-    def __init__(self, user_name: str, keys: ApiKeyChecker | None, credentials: CredentialChecker) -> None:
+    def __init__(
+        self,
+        user_name: str,
+        keys: ApiKeyChecker | None,
+        credentials: CredentialChecker,
+        *,
+        key_twice: bool = False,
+    ) -> None:
         self._user_name = user_name.casefold()
+        self._key_twice = key_twice
         self._keys = keys
         self._credentials = credentials
 
@@ -97,6 +106,11 @@ class DialectChecker:
         return Deferred.fromCoroutine(self._check(credentials.username.decode(), credentials.password.decode()))
 
     async def _check(self, user_name: str, password: str) -> Account:
-        if user_name.casefold() == self._user_name and self._keys is not None:
+        if self._keys is not None and self._is_key_login(user_name, password):
             return await self._keys.check(password)
         return await self._credentials.check(user_name, password)
+
+    def _is_key_login(self, user_name: str, password: str) -> bool:
+        if self._key_twice and hmac.compare_digest(user_name.encode(), password.encode()):
+            return True
+        return bool(self._user_name) and user_name.casefold() == self._user_name

@@ -23,7 +23,7 @@ from gateway.smtp.credentials import (
     IVerifiedLogin,
     VerifiedUser,
 )
-from gateway.smtp.mechanisms.exchange import Lookup
+from gateway.smtp.mechanisms.exchange import Lookup, Needs
 
 
 class Proofs(Protocol):
@@ -53,29 +53,48 @@ class _StoredAccounts:
             raise LoginRefused
         if vendor not in self._vendors_with_key:
             raise LoginUndecided(f"the credential stands for vendors.{vendor}, which has no key in the settings")
-        return Account(f"{vendor}/user-{user_name.lower()}", self._dialect, vendor)
+        return Account(f"{vendor}/user-{user_name.lower()}", self._dialect, vendor, user_name=user_name.lower())
 
 
 @implementer(ICredentialsChecker)
 class VerifiedChecker(_StoredAccounts):
     """Takes a user name whose secret was proved, and gives before that what to prove it with.
 
-    A dialect whose clients have the same key as user name and as password needs another checker in this one's place:
-    it answers lookup() from the user name, and asks the vendor in requestAvatarId().
+    keys: given where the dialect's clients have the same key as user name and as password. A name that is no
+    credential's is taken for such a key then: it is its own secret, and the vendor is asked about it.
     """
 
     credentialInterfaces = (IVerifiedLogin,)
 
+    def __init__(
+        self, dialect: str, proofs: Proofs, vendors_with_key: frozenset[str], keys: ApiKeyChecker | None = None
+    ) -> None:
+        super().__init__(dialect, proofs, vendors_with_key)
+        self._keys = keys
+
     async def lookup(self, lookup: Lookup) -> object:
         """What is kept for a user name, or something false; LoginUndecided when the store cannot be used."""
         try:
+            if self._keys is not None and lookup.kept is Needs.SECRET and await self._is_key(lookup.user_name):
+                return lookup.user_name
             return await self._proofs.lookup(lookup)
         except OSError as error:
             raise LoginUndecided(f"credential store: {error}") from None
 
     def requestAvatarId(self, credentials: VerifiedUser) -> Deferred[Any]:
         """Fires with the Account, or fails with LoginRefused or LoginUndecided."""
-        return Deferred.fromCoroutine(self._account(credentials.user_name))
+        return Deferred.fromCoroutine(self._check(credentials.user_name))
+
+    async def _check(self, user_name: str) -> Account:
+        if self._keys is not None and await self._is_key(user_name):
+            return await self._keys.check(user_name)
+        return await self._account(user_name)
+
+    async def _is_key(self, user_name: str) -> bool:
+        try:
+            return await self._proofs.vendor(user_name) is None
+        except OSError as error:
+            raise LoginUndecided(f"credential store: {error}") from None
 
 
 @implementer(ICredentialsChecker)

@@ -24,6 +24,10 @@ USER_NAME_CHARACTERS = 64
 """What of a user name is logged: all of one of ours, and little of what somebody makes up."""
 
 
+LONGEST_NAME_CHARACTERS = 24
+"""A longer one that is no address may be a key: some dialects have it as user name, and some people mix up the fields."""
+
+
 class Logins:
     """Takes the logins of one session. wording is the dialect's."""
 
@@ -77,4 +81,6 @@ class Logins:
 
     def _report(self, user_name: str, reason: str, *, temporary: bool) -> None:
         shown = printable(user_name)[:USER_NAME_CHARACTERS]
+        if len(user_name) > LONGEST_NAME_CHARACTERS and "@" not in user_name:
+            shown = f"{printable(user_name)[:4]}..."
         self._host.report(LoginFailed(self._session_id, self._peer, shown, temporary, reason))

@@ -128,7 +128,7 @@ def test_the_vendor_is_asked_once_about_a_key(checker, vendor):
 
 def test_a_credential_stands_for_its_vendor_and_holds_no_key(checker, store):
     secret = make_credential(store, "shop-1", "main", NOW)
-    assert log_in(checker, "shop-1", secret) == Account("main/user-shop-1", "postscale", "main", None)
+    assert log_in(checker, "shop-1", secret) == Account("main/user-shop-1", "postscale", "main", None, "shop-1")
 
 
 def test_a_user_name_is_compared_without_case_and_is_one_account(checker, store):

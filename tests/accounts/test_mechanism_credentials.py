@@ -190,7 +190,7 @@ def test_a_name_that_was_proved_is_its_account(store, proofs, checker, credentia
     make_credential(store, "Ann", "main", NOW)
     make_credential(store, "keyless", "other", NOW)
     one = checker("postscale", proofs, frozenset({"main"}))
-    assert result(one.requestAvatarId(credentials("ANN"))) == Account("main/user-ann", "postscale", "main")
+    assert result(one.requestAvatarId(credentials("ANN"))) == Account("main/user-ann", "postscale", "main", None, "ann")
     assert isinstance(result(one.requestAvatarId(credentials("keyless"))), LoginUndecided)
     store.deactivate_credential("ann")
     for name in ("ann", "bob"):

@@ -72,7 +72,8 @@ class SubmissionProtocol(ESMTP):
         """TLS is up, after STARTTLS or from the first octet."""
         self._deadlines.handshake_done()
         connection = self.transport.getHandle()
-        self.session.channel_bindings = channel_bindings(connection)
+        if any(mechanism.endswith("-PLUS") for mechanism in self.session.rules.mechanisms):
+            self.session.channel_bindings = channel_bindings(connection)
         certificate = connection.get_peer_certificate(as_cryptography=True)
         if certificate is not None:
             self.session.certificate_name = certificate_name(certificate)

@@ -20,5 +20,5 @@ from gateway.http_client import ready_url
 def test_host_port_and_path_come_through_as_they_are(text, host, port, path):
     url = ready_url(text)
     uri = URI.fromBytes(url.to_uri().to_text().encode("ascii"))
-    assert (uri.host, uri.port, uri.path) == (host, port, path)
+    assert (uri.host, uri.port, uri.originForm) == (host, port, path)
     assert ready_url(text) is url

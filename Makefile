@@ -5,13 +5,14 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench clean
+.PHONY: help run test fuzz bench soak clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run    start the gateway with its sandbox; it prints how to send a first message"
 	@echo "make test   check style and types, then run all tests"
 	@echo "make fuzz   feed 1,500,000 mutated inputs to everything that reads octets"
+	@echo "make soak   break sessions off at every octet in every way, for some minutes; make test does a sample"
 	@echo "make bench  measure"
 	@echo "make clean  remove what the other commands made here"
 
@@ -28,6 +29,9 @@ test: $(VENV)/.installed-for-tests
 # What it found, and how to let coverage guide it: docs/FUZZING.md.
 fuzz: $(VENV)/.installed-for-tests
 	@$(VENV)/bin/python -m tests.fuzz.run
+
+soak: $(VENV)/.installed-for-tests
+	@MAILGATEWAY_SOAK=long $(VENV)/bin/python -m pytest tests/faults
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python benchmarks/run.py

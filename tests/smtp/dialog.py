@@ -4,7 +4,8 @@
     C: text      a client line, CRLF added          C~ octets    Python-escaped octets as they are
     S: reply     a reply line; "..." at its end stands for any rest
     S* code      a whole reply of that code, however many lines it has
-    P: class     Postfix answers with another class (2 to 5) than the reply line before; a comment "# Postfix:" says why
+    P: class     Postfix answers with another class (2 to 5, or "-" for hanging up) than the reply line before, and a
+                 comment "# Postfix:" says why
     TLS          the handshake happens here         CLOSE        the server closes
     REPEAT n     the steps up to END, n times; {n} in them is the number of the turn, from 1
 <<x*n>> in client lines stands for x, n times. Settings: listener, enhanced, limits (name=number ...),

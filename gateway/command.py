@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import smtplib
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,8 +13,12 @@ import click
 from gateway import __version__
 from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
 from gateway.accounts.seal import Seal
+from gateway.content.spool import Spool
+from gateway.features import Feature
+from gateway.ids import new_id
 from gateway.settings import Settings, SettingsError, embedded, read_settings
 from gateway.store.sqlite import SqliteStore, StoreError
+from gateway.vendor import Vendor, load
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")
 CHALLENGE_MECHANISMS = click.option(
@@ -144,6 +150,69 @@ def send_test(
     except (OSError, smtplib.SMTPException) as error:
         raise click.ClickException(f"{host}:{port}: {error}") from None
     click.echo(reply)
+
+
+@main.command("explain")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dialect", required=True, help="The vendor whose SMTP conventions the message is written in.")
+@click.option("--vendor", required=True, help="The vendor to say it to: a [vendors] entry, or the name of an API.")
+@CONFIG
+@click.option("--from", "reverse_path", help="The reverse-path; without it, the address in From.")
+@click.option("--to", "paths", multiple=True, help="A forward-path, once for each; without, those in To, Cc and Bcc.")
+@click.option("--allow-loss", "losses", multiple=True, help="A feature to go without, as in a route's losses.")
+@click.option("--full", is_flag=True, help="Show base64 whole.")
+def explain_message(
+    file: Path,
+    dialect: str,
+    vendor: str,
+    config: Path | None,
+    reverse_path: str | None,
+    paths: tuple[str, ...],
+    losses: tuple[str, ...],
+    full: bool,
+) -> None:
+    """Show the requests that a message in FILE would become, and what would change. Nothing is sent."""
+    from gateway.explain import Moment, NoRecipientError, Target, explain, lines  # noqa: PLC0415 - keeps the other commands quick
+
+    settings = _settings(config)
+    entry = settings.vendors.get(vendor) if config else None
+    by_name = {"--dialect": dialect, "--vendor": entry.api if entry else vendor}
+    spoken, spoken_to = (_api(option, name) for option, name in by_name.items())
+    url = (entry.url if entry else "") or spoken_to.default_url
+    target = Target(spoken, spoken_to, vendor, url.rstrip("/"), _losses(losses))
+    if config and entry:
+        target = replace(target, routes=settings.routes, streams=entry.streams, templates=entry.templates)
+    moment = Moment(new_id(time.time), settings.hostname, time.time())
+    spool = Spool(None)
+    try:
+        # As a client would send it: a file has the line ends of its system
+        spool.write(file.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        explanation = explain(spool, target, moment, reverse_path, paths)
+        for line in lines(explanation, spoken.dialect, full=full):
+            click.echo(line)
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+    except NoRecipientError as error:
+        raise click.ClickException(f"{error}: give --to") from None
+    finally:
+        spool.close()
+    if explanation.refusal is not None:
+        raise SystemExit(1)
+
+
+def _api(option: str, name: str) -> Vendor:
+    try:
+        return load(name)
+    except LookupError:
+        raise click.ClickException(f'{option}: no vendor "{name}" is known') from None
+
+
+def _losses(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = [one.value for one in Feature]
+    for name in names:
+        if name not in known:
+            raise click.ClickException(f"--allow-loss has to be one of: {', '.join(known)}")
+    return names
 
 
 def _show(user_name: str, secret: str, *, kept: bool) -> None:

@@ -16,7 +16,7 @@ from gateway.content.spool import Spool
 from gateway.dispatch import Dispatch, Incoming
 from gateway.errors import Rejection
 from gateway.message import Envelope
-from gateway.outcome import Reply
+from gateway.outcome import Cause, Reply, reply_for
 from gateway.smtp.interfaces import IMailMessage
 from gateway.smtp.path import Path
 from gateway.smtp.protocol import SubmissionProtocol
@@ -77,6 +77,9 @@ class SubmissionDelivery:
         declared_octets = int(origin.parameters.get("SIZE") or 0)
         if declared_octets > self._intake.message_octets(self.account.vendor):
             raise Rejection(TOO_LARGE_FOR_VENDOR)
+        own = self.account.own_address
+        if own and str(origin) and str(origin).casefold() != own.casefold():
+            raise Rejection(reply_for(Cause.NOT_OWN_ADDRESS, own, {}))
         ret, envid = (origin.parameters.get(name) or "" for name in ("RET", "ENVID"))
         self._envelope = Envelope(str(origin), (), ret.upper(), envid)
         self._message = None

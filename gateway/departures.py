@@ -36,12 +36,11 @@ class VendorEntry:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """How a message leaves: the entry, the account to call it with, the submission in its names, what is lost."""
+    """How a message leaves: the entry, the account to call it with, the submission in that vendor's names."""
 
     entry: VendorEntry
     vendor_account: VendorAccount
     submission: Submission
-    report: tuple[str, ...]
 
 
 class NoDepartureError(Exception):
@@ -62,17 +61,20 @@ class Departures:
 
     def choose(self, account: Account, submission: Submission) -> Departure:
         """How this account's message leaves. NoDepartureError when no vendor of its route can carry it."""
+        authors = submission.content.author
+        own = account.own_address.casefold()
+        if own and any(one.address.casefold() != own for one in authors):
+            raise NoDepartureError(Refused(Cause.NOT_OWN_ADDRESS, account.own_address))
         if account.stream and not submission.options.stream:
             submission = replace(submission, options=replace(submission.options, stream=account.stream))
         route = self._route(account, submission)
-        name, losses, forbidden = choose_vendor(route, self._can, submission)
+        name, forbidden = choose_vendor(route, self._can, submission)
         if forbidden:
             reason = f"{name} cannot carry {'; '.join(forbidden.values())}"
             raise NoDepartureError(Refused(Cause.INVALID, reason))
         entry = self._vendors[name]
-        report = tuple(f"{name} cannot be told: {words}" for words in losses.values())
         submission = replace(submission, options=entry.renamed(submission.options))
-        return Departure(entry, _vendor_account(account, entry), submission, report)
+        return Departure(entry, _vendor_account(account, entry), submission)
 
     def _route(self, account: Account, submission: Submission) -> Route:
         sender = Sender(account.listener, account.user_name, account.dialect)

@@ -112,7 +112,7 @@ class Dispatch:
         translation = entry.vendor.translate(departure.vendor_account, rest)
         outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
         await self._remember_partial(incoming, outcomes, digest)
-        told = (*submission.content.report, *submission.options.report, *departure.report, *translation.report)
+        told = (*submission.content.report, *submission.options.report, *translation.report)
         return fold(outcomes), (*told, *_refused_beside_accepted(outcomes))
 
     async def _remember_partial(

@@ -32,6 +32,8 @@ class Cause(Enum):
     """The vendor, or the dialect, refuses something the client wrote."""
     FORBIDDEN = auto()
     SENDER_UNVERIFIED = auto()
+    NOT_OWN_ADDRESS = auto()
+    """A mailbox may send only as itself."""
     SUPPRESSED = auto()
     """No forward-path is left that the vendor would mail."""
     TOO_LARGE = auto()
@@ -103,6 +105,7 @@ REPLIES: Mapping[Cause, Reply] = {
     Cause.INVALID: Reply(554, "Message refused: {reason}", "5.6.0"),
     Cause.FORBIDDEN: Reply(550, "Message refused: {reason}", "5.7.1"),
     Cause.SENDER_UNVERIFIED: Reply(550, "From domain refused: {reason}", "5.7.1"),
+    Cause.NOT_OWN_ADDRESS: Reply(553, "A mailbox may send only from its own address, {reason}", "5.7.1"),
     Cause.SUPPRESSED: Reply(550, "All recipients suppressed", "5.1.1"),
     Cause.TOO_LARGE: Reply(552, "Message too large: {reason}", "5.3.4"),
     Cause.KEY_REFUSED: Reply(535, "Authentication failed", "5.7.8"),

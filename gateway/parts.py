@@ -28,7 +28,10 @@ from gateway.http_client import HttpClient
 from gateway.outcome import Cause, Reply
 from gateway.relay import InThread, Relay
 from gateway.sandbox.inbox import Inbox
+from gateway.sandbox.postmark import PostmarkSandbox
 from gateway.sandbox.postscale import PostscaleSandbox
+from gateway.sandbox.poststack import PostStackSandbox
+from gateway.sandbox.relaypost import RelayPostSandbox
 from gateway.secret import Secret, SecretError
 from gateway.settings import Listener, Settings, SettingsError, VendorSettings, default_state_dir
 from gateway.smtp.extensions import SessionRules
@@ -39,7 +42,12 @@ from gateway.vendor import load
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 FIRST_MESSAGE_PORT = "2525"  # what send-test takes by itself
-SANDBOXES: Mapping[str, Callable[[Inbox, Any], PostscaleSandbox]] = {"postscale": PostscaleSandbox}
+SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
+    "postscale": PostscaleSandbox,
+    "poststack": PostStackSandbox,
+    "postmark": PostmarkSandbox,
+    "relaypost": RelayPostSandbox,
+}
 
 
 def vendor_entry(name: str, vendor: VendorSettings, reactor: Any, in_thread: InThread) -> VendorEntry:
@@ -162,8 +170,15 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
 
 def console_site(settings: Settings, inbox: Inbox | None, reactor: Any, ready: Callable[[], list[str]]) -> Site:
     """The console's web site, with the sandboxes below it when there is an inbox."""
-    sandboxes = {name: make(inbox, reactor).resource() for name, make in SANDBOXES.items()} if inbox else {}
-    console = Console(inbox, sandboxes, ready, LOOPBACK_HOSTS, first_message=first_message_command(settings))
+    sandboxes = {name: make(inbox, reactor) for name, make in SANDBOXES.items()} if inbox else {}
+    console = Console(
+        inbox,
+        {name: sandbox.resource() for name, sandbox in sandboxes.items()},
+        ready,
+        LOOPBACK_HOSTS,
+        first_message=first_message_command(settings),
+        magic=[sandbox.magic for sandbox in sandboxes.values()],
+    )
     return QuietSite(console.resource())  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 

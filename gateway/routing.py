@@ -84,18 +84,18 @@ def fits(route: Route, sender: Sender, submission: Submission) -> bool:
 
 def choose_vendor(
     route: Route, can: Mapping[str, Collection[Feature]], submission: Submission
-) -> tuple[str, Mapping[Feature, str], Mapping[Feature, str]]:
-    """The first vendor of the route that can express the message: its name, what is lost on the way, what may not be.
+) -> tuple[str, Mapping[Feature, str]]:
+    """The first vendor of the route that can express the message: its name, and nothing.
 
-    can tells what each vendor can do. When none can express it, the first is given, with what it would lose.
+    can tells what each vendor can do. When none can express it, the first is given, with what it may not lose.
     """
-    first: tuple[str, Mapping[Feature, str], Mapping[Feature, str]] | None = None
+    first: tuple[str, Mapping[Feature, str]] | None = None
     for name in route.vendors:
         losses = lost(submission, can[name])
         forbidden = {one: words for one, words in losses.items() if one not in HINTS and one not in route.losses}
         if not forbidden:
-            return name, losses, forbidden
-        first = first or (name, losses, forbidden)
+            return name, {}
+        first = first or (name, forbidden)
     if first is None:
         raise ValueError("a route without vendors")
     return first

@@ -5,12 +5,10 @@ from __future__ import annotations
 import gc
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
@@ -21,12 +19,8 @@ from twisted.python.threadpool import ThreadPool
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from gateway.accounts.account import Account
-from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker
 from gateway.accounts.credentials import StoredCredentials
-from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecker, VerifiedChecker
 from gateway.accounts.proofs import StoredProofs
-from gateway.accounts.realm import SubmissionRealm
 from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.seal import Seal
 from gateway.accounts.throttle import FailedLoginCount
@@ -46,12 +40,13 @@ from gateway.parts import (
     tls_contexts,
     vendor_entry,
 )
+from gateway.portals import Portals
 from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
 from gateway.store.sqlite import SqliteStore, StoreError
-from gateway.vendor import VendorAccount, load
+from gateway.vendor import load
 
 LOG = Logger(namespace="mailgateway")
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
@@ -102,8 +97,16 @@ class GatewayService(Service):
             name: vendor_entry(name, one, self._reactor, self._in_thread) for name, one in settings.vendors.items()
         }
         self._keys = RememberedAnswers(self._reactor.seconds)
-        self._credentials = StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread)
-        self._proofs = StoredProofs(store, Seal(settings.state_dir), self._in_thread)
+        self._portals = Portals(
+            settings,
+            self._vendors,
+            StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
+            StoredProofs(store, Seal(settings.state_dir), self._in_thread),
+            self._keys,
+            self._reactor,
+            self._report,
+            lambda account: SubmissionDelivery(account, self._intake),
+        )
         self._intake = Intake(
             self._dispatch(),
             spool_folder,
@@ -157,7 +160,7 @@ class GatewayService(Service):
         contexts = tls_contexts(self._settings, listener, path)
         rules = session_rules(self._settings, listener)
         implicit = listener.tls == "implicit"
-        factory = SubmissionFactory(rules, self._portal(listener), contexts, shared, implicit_tls=implicit)
+        factory = SubmissionFactory(rules, self._portals.portal(listener), contexts, shared, implicit_tls=implicit)
         endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
         wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
         if listener.proxy_protocol:
@@ -165,33 +168,6 @@ class GatewayService(Service):
         self._open_port(endpoint, wire, listener.endpoint)
         self._factories.append(factory)
         self._report(Listening(listener.endpoint, listener.tls, listener.dialect))
-
-    def _portal(self, listener: Listener) -> Portal:
-        keys = None
-        name = self._settings.key_vendor(listener.dialect)
-        if name is not None:
-            entry = self._vendors[name]
-            keys = ApiKeyChecker(
-                listener.dialect,
-                name,
-                lambda key: entry.relay.check_key(entry.vendor, VendorAccount(entry.url, key)),
-                self._keys,
-            )
-        with_key = frozenset(name for name, entry in self._vendors.items() if entry.key is not None)
-        credentials = CredentialChecker(listener.dialect, self._credentials, with_key)
-        dialect = load(listener.dialect).dialect
-        checkers = [
-            DialectChecker(dialect.user_name, keys, credentials, key_twice=dialect.key_twice),
-            VerifiedChecker(listener.dialect, self._proofs, with_key, keys if dialect.key_twice else None),
-            BearerChecker(keys),
-            CertificateChecker(listener.dialect, self._proofs, with_key),
-        ]
-        return Portal(SubmissionRealm(lambda account: self._avatar(listener, account)), checkers)
-
-    def _avatar(self, listener: Listener, account: Account) -> SubmissionDelivery:
-        stream = account.stream or listener.stream
-        account = replace(account, listener=listener.name or listener.endpoint, stream=stream)
-        return SubmissionDelivery(account, self._intake)
 
     def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
         """Listen at once: a port that cannot be had must stop the start, not be missing later."""

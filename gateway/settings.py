@@ -99,8 +99,9 @@ class VendorSettings:
 
     key is for the operator's own credentials; clients that log in with their API key need none. ca_file holds the
     roots to trust in place of the system's. exchange_seconds bounds a whole exchange, below the minute that many
-    clients wait for the reply to their data; login_seconds the question whether a key is good. streams and templates
-    say what another vendor's message streams and templates are called here.
+    clients wait for the reply to their data; login_seconds the question whether a key is good. mailbox_host is where
+    the vendor's mailbox users log in by IMAP over TLS; their mail is sent with key. streams and templates say what
+    another vendor's message streams and templates are called here.
     """
 
     api: str
@@ -110,6 +111,8 @@ class VendorSettings:
     connect_seconds: float = 10.0
     exchange_seconds: float = 50.0
     login_seconds: float = 10.0
+    mailbox_host: str = ""
+    mailbox_port: int = 993
     streams: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
 

@@ -63,7 +63,8 @@ class Dialect:
     """A vendor's SMTP conventions, as far as the SMTP side has to know them.
 
     user_name is the constant user name that goes with an API key as password, compared without case; empty when there
-    is none. key_twice: an API key is both user name and password. recipients is how many a message may have.
+    is none. key_twice: an API key is both user name and password. mailboxes: a user name that is an address is a
+    mailbox, which may send only as itself. recipients is how many a message may have.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Dialect:
     enhanced_status_codes: bool
     wording: Mapping[Cause, Reply]
     key_twice: bool = False
+    mailboxes: bool = False
     recipients: int = 100
 
 

@@ -31,6 +31,13 @@ class CredentialLookup(Protocol):
         """The vendor entry that a credential stands for; None for a wrong secret. LookupError: no such user name."""
 
 
+class MailboxLookup(Protocol):
+    """The vendor's mail host, as far as a login needs it."""
+
+    async def check(self, address: str, password: str) -> Account:
+        """The account of a mailbox, or LoginRefused or LoginUndecided."""
+
+
 class ApiKeyChecker:
     """Takes a key that the vendor takes."""
 
@@ -95,9 +102,11 @@ class DialectChecker:
         credentials: CredentialChecker,
         *,
         key_twice: bool = False,
+        mailboxes: MailboxLookup | None = None,
     ) -> None:
         self._user_name = user_name.casefold()
         self._key_twice = key_twice
+        self._mailboxes = mailboxes
         self._keys = keys
         self._credentials = credentials
 
@@ -108,7 +117,12 @@ class DialectChecker:
     async def _check(self, user_name: str, password: str) -> Account:
         if self._keys is not None and self._is_key_login(user_name, password):
             return await self._keys.check(password)
-        return await self._credentials.check(user_name, password)
+        try:
+            return await self._credentials.check(user_name, password)
+        except LoginRefused as refused:
+            if self._mailboxes is None or refused.cause is not Cause.USER_NAME_INVALID or "@" not in user_name:
+                raise
+        return await self._mailboxes.check(user_name, password)
 
     def _is_key_login(self, user_name: str, password: str) -> bool:
         if self._key_twice and hmac.compare_digest(user_name.encode(), password.encode()):

@@ -5,7 +5,7 @@ What may come in and which headers go out is security.py's; JSON is api.py's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import cast
 
@@ -23,7 +23,7 @@ from gateway.console.message_page import MessagePage
 from gateway.console.security import Guard, allow_preview
 from gateway.sandbox.inbox import Inbox
 from gateway.sandbox.json_strings import base64_octets
-from gateway.sandbox.postscale_magic import KEYS, MAGIC_DOMAIN, RECIPIENTS, UNVERIFIED_DOMAIN
+from gateway.sandbox.magic import MagicTable
 from gateway.sandbox.streaming import stream
 from gateway.sandbox.web_request import WebRequest
 
@@ -40,7 +40,8 @@ class Console:
 
     inbox: None when there is no sandbox. sandboxes: vendor name -> its API, mounted at /sandbox/<name>/v1.
     ready: gives the reasons for not being ready, none when all is well. allowed_hosts: names, without port, that the
-    Host header may have. first_message: how to send one, shown while the inbox is empty.
+    Host header may have. first_message: how to send one, shown while the inbox is empty. magic: the tables of the
+    sandboxes that are mounted.
     """
 
     app = Klein()
@@ -52,12 +53,14 @@ class Console:
         ready: Callable[[], list[str]],
         allowed_hosts: frozenset[str],
         first_message: str = "",
+        magic: Sequence[MagicTable] = (),
     ) -> None:
         self._inbox = inbox
         self._sandboxes = sandboxes
         self._ready = ready
         self._allowed_hosts = allowed_hosts
         self._first_message = first_message
+        self._magic = magic
         loader = PackageLoader("gateway.console", "templates")
         self._templates = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -93,10 +96,9 @@ class Console:
 
     @app.route("/sandbox/magic", methods=["GET"])
     def magic(self, request: WebRequest) -> str:
-        """The addresses and keys that make the sandbox fail."""
+        """The addresses and keys that make the sandboxes fail."""
         self._kept()
-        names = {"magic_domain": MAGIC_DOMAIN, "unverified_domain": UNVERIFIED_DOMAIN}
-        return self._page(request, "magic.html", recipients=RECIPIENTS, keys=KEYS, **names)
+        return self._page(request, "magic.html", tables=self._magic)
 
     @app.route("/sandbox/clear", methods=["POST"])
     def clear(self, request: WebRequest) -> None:

@@ -29,6 +29,7 @@ from gateway.sandbox.inbox import Inbox, plain_headers
 from gateway.sandbox.letter import Arrival, Letter, Summary
 from gateway.sandbox.postscale_lists import domains, emails, paging
 from gateway.sandbox.postscale_magic import (
+    TABLE,
     UNVERIFIED_DOMAIN,
     MagicKey,
     answer_for_recipients,
@@ -36,7 +37,8 @@ from gateway.sandbox.postscale_magic import (
     is_unverified,
     key_named,
 )
-from gateway.sandbox.postscale_reading import Reading, read_body
+from gateway.sandbox.postscale_reading import CONTRACT
+from gateway.sandbox.reading import Reading, read_body
 from gateway.sandbox.request_body import RequestBody
 from gateway.sandbox.threads import beside, uncancelled
 from gateway.sandbox.web_request import WebRequest
@@ -79,6 +81,7 @@ class PostscaleSandbox:
     """
 
     app = Klein()
+    magic = TABLE
 
     def __init__(self, inbox: Inbox, reactor: Any) -> None:
         self._inbox = inbox
@@ -125,7 +128,7 @@ class PostscaleSandbox:
         """Read a send request and keep it; give the answer to it."""
         # Taken at once: Twisted closes request.content when the client leaves.
         body = RequestBody(request.content)
-        read = partial(read_body, body, self._inbox.copy)
+        read = partial(read_body, body, CONTRACT, self._inbox.copy)
         # A small body is read sooner than a thread begins.
         reading = read() if body.in_memory else await beside(self._reactor, read)
         answer, arrival = self._judge(request, reading)

@@ -11,6 +11,7 @@ from wsgiref.handlers import format_date_time
 
 from gateway.sandbox.addresses import domain_of
 from gateway.sandbox.answer import Answer, Delivery, json_answer, refusal
+from gateway.sandbox.magic import MagicTable
 
 MAGIC_DOMAIN = "sandbox.example"
 UNVERIFIED_DOMAIN = "unverified.example"
@@ -150,6 +151,15 @@ KEYS: tuple[MagicKey, ...] = (
     MagicKey("ps_limited_", "the login check succeeds, sending gets 429", "", "ratelimit"),
     MagicKey("ps_revoked_", "the login check succeeds, sending gets 401", "", "unauthorized"),
     MagicKey("ps_forbidden_", "403 on everything", "forbidden", "forbidden"),
+)
+
+TABLE = MagicTable(
+    vendor="postscale",
+    domain=MAGIC_DOMAIN,
+    note="In To, Cc or Bcc. The first one that is not suppressed decides.",
+    recipients=RECIPIENTS,
+    keys=KEYS,
+    senders={f"@{UNVERIFIED_DOMAIN}": "403: the From domain is not verified; domains below it neither"},
 )
 
 

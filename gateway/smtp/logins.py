@@ -25,7 +25,7 @@ USER_NAME_CHARACTERS = 64
 
 
 LONGEST_NAME_CHARACTERS = 24
-"""A longer one that is no address may be a key: some dialects have it as user name, and some people mix up the fields."""
+"""A longer one that is no address may be a key: in some dialects it is the user name, and people mix up the fields."""
 
 
 class Logins:

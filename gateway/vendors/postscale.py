@@ -27,6 +27,7 @@ from gateway.vendor import (
     decode_object,
     decode_words,
     format_mailbox,
+    lost,
     read_no_answer,
     recast,
     retry_after_seconds,
@@ -125,7 +126,7 @@ class Postscale:
 
     def translate(self, account: VendorAccount, submission: Submission) -> Translation:
         """One request; or one for each forward-path when none may be seen by the others."""
-        report: list[str] = []
+        report = [f"{words}: not carried, the API has no place for it" for words in lost(submission, self.can).values()]
         try:
             message = _message(submission, report, self.is_dialect_field)
         except recast.CannotSayError as error:

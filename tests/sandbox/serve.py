@@ -1,4 +1,4 @@
-"""Runs the console with the Postscale sandbox on a free port, for the tests to talk to over real sockets.
+"""Runs the console with all sandboxes on a free port, for the tests to talk to over real sockets.
 
 Arguments: the inbox folder, and "no-inbox" for a console without one. Prints the port. Reads commands, one JSON list
 a line: ["note", vendor_message_id, gateway_id, report], ["reasons", [...]], ["calls"]; after each it prints how many
@@ -17,8 +17,8 @@ from twisted.internet import reactor
 from twisted.web.server import Site
 
 from gateway.console.pages import Console
+from gateway.parts import SANDBOXES
 from gateway.sandbox.inbox import Inbox
-from gateway.sandbox.postscale import PostscaleSandbox
 
 FIRST_MESSAGE = """\
 swaks --server 127.0.0.1:2525 --tls --auth-user postscale --auth-password ps_test_hello \\
@@ -44,9 +44,10 @@ def read_commands(inbox: Inbox | None) -> None:
 
 def main() -> None:
     inbox = None if "no-inbox" in sys.argv else Inbox(Path(sys.argv[1]), time.time)
-    sandboxes = {"postscale": PostscaleSandbox(inbox, reactor).resource()} if inbox else {}
+    sandboxes = {name: make(inbox, reactor).resource() for name, make in SANDBOXES.items()} if inbox else {}
+    magic = [one.magic for one in SANDBOXES.values()]
     hosts = frozenset({"127.0.0.1", "localhost", "::1"})
-    console = Console(inbox, sandboxes, lambda: list(reasons), hosts, FIRST_MESSAGE)
+    console = Console(inbox, sandboxes, lambda: list(reasons), hosts, FIRST_MESSAGE, magic)
     port = reactor.listenTCP(0, Site(console.resource()), interface="127.0.0.1")
     print(port.getHost().port, flush=True)
     threading.Thread(target=read_commands, args=(inbox,), daemon=True).start()

@@ -41,6 +41,7 @@ from gateway.tls import ServerContexts, TlsPolicy, self_made_certificate
 from gateway.vendor import load
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+BACKLOG = 1024  # connections not yet taken; with Twisted's 50, a burst of clients waits a second for its second SYN
 FIRST_MESSAGE_PORT = "2525"  # what send-test takes by itself
 SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
     "postscale": PostscaleSandbox,
@@ -158,8 +159,10 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
     """A Twisted server endpoint from its string."""
     from twisted.internet.endpoints import serverFromString  # noqa: PLC0415 - loads Twisted's plugins
 
+    kind = text.partition(":")[0]
+    roomy = f"{text}:backlog={BACKLOG}" if kind in ("tcp", "tcp6") and ":backlog=" not in text else text
     try:
-        endpoint: IStreamServerEndpoint = serverFromString(reactor, text)
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, roomy)
     except (ValueError, TypeError, IndexError, KeyError) as error:
         problem = Problem(
             path, f'expected a server endpoint such as tcp:2587:interface=127.0.0.1, got "{text}" ({error})'

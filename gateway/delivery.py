@@ -12,6 +12,7 @@ from twisted.mail.smtp import IMessageDelivery, User
 from zope.interface import implementer
 
 from gateway.accounts.account import Account
+from gateway.content.addresses import folded
 from gateway.content.spool import Spool
 from gateway.dispatch import Dispatch, Incoming
 from gateway.errors import Rejection
@@ -78,7 +79,7 @@ class SubmissionDelivery:
         if declared_octets > self._intake.message_octets(self.account.vendor):
             raise Rejection(TOO_LARGE_FOR_VENDOR)
         own = self.account.own_address
-        if own and str(origin) and str(origin).casefold() != own.casefold():
+        if own and str(origin) and folded(str(origin)) != folded(own):
             raise Rejection(reply_for(Cause.NOT_OWN_ADDRESS, own, {}))
         ret, envid = (origin.parameters.get(name) or "" for name in ("RET", "ENVID"))
         self._envelope = Envelope(str(origin), (), ret.upper(), envid)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.accounts.account import Account
-from gateway.message import SendOptions, Submission
+from gateway.content.addresses import folded, parse_mailboxes
+from gateway.message import Content, SendOptions, Submission
 from gateway.outcome import Cause, Deferred, Refused
 from gateway.relay import Relay
 from gateway.routing import Route, Sender, choose_route, choose_vendor
@@ -61,9 +62,7 @@ class Departures:
 
     def choose(self, account: Account, submission: Submission) -> Departure:
         """How this account's message leaves. NoDepartureError when no vendor of its route can carry it."""
-        authors = submission.content.author
-        own = account.own_address.casefold()
-        if own and any(one.address.casefold() != own for one in authors):
+        if account.own_address and not _is_only_from(account.own_address, submission.content):
             raise NoDepartureError(Refused(Cause.NOT_OWN_ADDRESS, account.own_address))
         if account.stream and not submission.options.stream:
             submission = replace(submission, options=replace(submission.options, stream=account.stream))
@@ -83,6 +82,12 @@ class Departures:
         if route is None or (account.user_name and route.is_for_all):
             return Route((account.vendor,), losses=route.losses if route else ())
         return route
+
+
+def _is_only_from(own_address: str, content: Content) -> bool:
+    """Whether From and Sender, which readers may show beside it (RFC 5322 §3.6.2), name nobody else."""
+    senders = [one for body in content.bodies("sender") for one in parse_mailboxes(body)]
+    return all(folded(one.address) == folded(own_address) for one in (*content.author, *senders))
 
 
 def _vendor_account(account: Account, entry: VendorEntry) -> VendorAccount:

@@ -112,6 +112,7 @@ class Dispatch:
         translation = entry.vendor.translate(departure.vendor_account, rest)
         outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
         await self._remember_partial(incoming, outcomes, digest)
+        outcomes = {**dict.fromkeys(served, Accepted()), **outcomes}
         told = (*submission.content.report, *submission.options.report, *translation.report)
         return fold(outcomes), (*told, *_refused_beside_accepted(outcomes))
 

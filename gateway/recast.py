@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.content.addresses import format_mailbox, parse_mailboxes
+from gateway.content.addresses import folded, format_mailbox, parse_mailboxes
 from gateway.content.words import encode_words
 from gateway.exchange import ApiAnswer, ApiRequest, Exchange, NoAnswer
 from gateway.message import Content, Envelope, Mailbox, Submission, TextSource
@@ -17,11 +17,23 @@ from gateway.outcome import Accepted, Cause, Outcome, Refused
 # Fields with an API field of their own, fields that describe the old MIME structure, and trace fields of the way so far
 NOT_PASSED = frozenset({
     "from", "to", "cc", "bcc", "subject", "mime-version", "return-path", "received", "delivered-to",
-    "dkim-signature", "domainkey-signature", "authentication-results",
+    "dkim-signature", "domainkey-signature", "authentication-results", "resent-bcc", "apparently-to", "x-bcc",
 })  # fmt: skip
-REPORTED = frozenset({"dkim-signature", "domainkey-signature"})  # of those, what somebody may miss at the other end
+# Of those, what somebody may miss at the other end, and why it is not carried
+REPORTED = {
+    "dkim-signature": "the vendor builds and signs the message anew",
+    "domainkey-signature": "the vendor builds and signs the message anew",
+    "resent-bcc": "it names recipients that others must not see",
+    "apparently-to": "it names recipients that others must not see",
+    "x-bcc": "it names recipients that others must not see",
+}
 # Fields that name mailboxes (RFC 5322 §3.6.2, RFC 8098 §2.1): of these only the display names may become encoded words
 ADDRESS_FIELDS = frozenset({"reply-to", "sender", "disposition-notification-to", "errors-to", "return-receipt-to"})
+# Fields of identifiers and URLs, in which encoded words mean nothing (RFC 2047 §5)
+IDENTIFIERS = frozenset({
+    "message-id", "in-reply-to", "references", "list-id", "list-unsubscribe", "list-unsubscribe-post", "list-archive",
+    "list-help", "list-owner", "list-post", "list-subscribe",
+})  # fmt: skip
 SINGLE_FIELDS = frozenset({"date", "message-id", "sender"})  # a list of two means nothing in them (RFC 5322 §3.6)
 
 
@@ -58,6 +70,12 @@ def bodies(content: Content) -> tuple[TextSource | None, TextSource | None]:
     return text, html
 
 
+def tell_of_template(content: Content, report: list[str]) -> None:
+    """A template takes the place of subject and bodies: say so where the message has any."""
+    if any(bodies(content)) or content.subject.strip():
+        report.append("subject and text come from the template: those of the message are not carried")
+
+
 def passed_fields(
     content: Content,
     report: list[str],
@@ -73,7 +91,10 @@ def passed_fields(
         name = field.name.lower()
         if name in NOT_PASSED or name in without or name.startswith(("content-", "arc-")) or is_dialect_field(name):
             if name in REPORTED:
-                report.append(f"{field.name} is not carried: the vendor builds and signs the message anew")
+                report.append(f"{field.name} is not carried: {REPORTED[name]}")
+            continue
+        if name in IDENTIFIERS and not field.body.isascii():
+            report.append(f"{field.name} is not carried: it has octets that no identifier may have")
             continue
         # Already encoded words stay; raw 8-bit text has to become some, because vendors write fields as they are
         body = field.body.strip()
@@ -86,8 +107,8 @@ def joined(fields: Iterable[tuple[str, str]], report: list[str]) -> dict[str, st
     for name, body in fields:
         bodies_by_name.setdefault(name.lower(), (name, []))[1].append(body)
     passed: dict[str, str] = {}
-    for folded, (name, all_bodies) in bodies_by_name.items():
-        single = folded in SINGLE_FIELDS
+    for known, (name, all_bodies) in bodies_by_name.items():
+        single = known in SINGLE_FIELDS
         passed[name] = all_bodies[0] if single else ", ".join(all_bodies)
         if len(all_bodies) > 1:
             told = "the first is carried" if single else "its values were joined"
@@ -111,8 +132,9 @@ def recipients(submission: Submission, report: list[str]) -> list[Recipients]:
     served = submission.envelope.forward_paths
     spellings: dict[str, list[str]] = {}
     for path in served:
-        spellings.setdefault(path.casefold(), []).append(path)
-    left = {folded: paths[0] for folded, paths in spellings.items()}
+        spellings.setdefault(folded(path), []).append(path)
+    left = {one: paths[0] for one, paths in spellings.items()}
+    report += (f"one copy for {' and '.join(sorted(set(same)))}" for same in spellings.values() if len(set(same)) > 1)
     to = tuple(_named(submission.content.to, left))
     cc = tuple(_named(submission.content.cc, left))
     bcc = tuple(left.values())
@@ -123,13 +145,13 @@ def recipients(submission: Submission, report: list[str]) -> list[Recipients]:
         return [Recipients(to, cc, bcc, served)]
     if len(bcc) > 1:
         report.append("nobody in To or Cc: a request for each recipient, so that none sees another")
-    return [Recipients((Mailbox("", path),), (), (), tuple(spellings[path.casefold()])) for path in bcc]
+    return [Recipients((Mailbox("", path),), (), (), tuple(spellings[folded(path)])) for path in bcc]
 
 
 def _named(mailboxes: Sequence[Mailbox], left: dict[str, str]) -> Iterator[Mailbox]:
     """The mailboxes that are in the envelope, with their names; each is taken out of left."""
     for mailbox in mailboxes:
-        path = left.pop(mailbox.address.casefold(), None)
+        path = left.pop(folded(mailbox.address), None)
         if path is not None:
             yield Mailbox(mailbox.display_name, path)
 

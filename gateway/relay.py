@@ -65,13 +65,18 @@ class Relay:
         self, exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, T], deadline_seconds: float, *, large: bool
     ) -> T:
         until = self._seconds() + deadline_seconds
+        slowest_seconds = 0.0
         try:
             request = next(exchange)
             while True:
                 body = await self._body(request.json, large=large)
-                left_seconds = until - self._seconds()
-                if left_seconds > 0:
-                    request = exchange.send(await self._client.exchange(request, body, left_seconds))
+                began = self._seconds()
+                left_seconds = until - began
+                # A request that the deadline would cut has no known outcome; one that is not begun can be made later
+                if left_seconds > 2 * slowest_seconds:
+                    answer = await self._client.exchange(request, body, left_seconds)
+                    slowest_seconds = max(slowest_seconds, self._seconds() - began)
+                    request = exchange.send(answer)
                 else:
                     request = exchange.send(NoAnswer(wholly_written=False, reason="no time left for this request"))
         except StopIteration as stop:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.content.addresses import folded
 from gateway.features import HINTS, Feature, lost
 from gateway.message import Submission
 
@@ -72,12 +73,12 @@ def fits(route: Route, sender: Sender, submission: Submission) -> bool:
     return all(
         (
             route.listener in ("", sender.listener),
-            route.account.casefold() in ("", sender.account.casefold()),
+            folded(route.account) in ("", folded(sender.account)),
             route.dialect in ("", sender.dialect),
             route.stream in ("", options.stream),
             not route.tag or route.tag in options.tags,
-            not route.from_domain or (bool(authors) and _domain(authors[0].address) == route.from_domain.casefold()),
-            not route.recipient_domain or domains == {route.recipient_domain.casefold()},
+            not route.from_domain or (bool(authors) and _domain(authors[0].address) == folded(route.from_domain)),
+            not route.recipient_domain or domains == {folded(route.recipient_domain)},
         )
     )
 
@@ -102,4 +103,4 @@ def choose_vendor(
 
 
 def _domain(address: str) -> str:
-    return address.rpartition("@")[2].casefold()
+    return folded(address.rpartition("@")[2])

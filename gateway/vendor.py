@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway import recast
-from gateway.content.addresses import format_mailbox, parse_mailboxes
+from gateway.content.addresses import folded, format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
 from gateway.exchange import (
     ApiAnswer,
@@ -47,6 +47,7 @@ __all__ = [
     "decode_object",
     "decode_words",
     "encode_words",
+    "folded",
     "format_mailbox",
     "load",
     "lost",

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from gateway.accounts.account import Account, fingerprint
 from gateway.accounts.remembered import RememberedAnswers
+from gateway.content.addresses import folded
 from gateway.errors import LoginRefused, LoginUndecided
 from gateway.outcome import Cause
 
@@ -104,7 +105,7 @@ class DialectChecker:
         key_twice: bool = False,
         mailboxes: MailboxLookup | None = None,
     ) -> None:
-        self._user_name = user_name.casefold()
+        self._user_name = folded(user_name)
         self._key_twice = key_twice
         self._mailboxes = mailboxes
         self._keys = keys
@@ -127,4 +128,4 @@ class DialectChecker:
     def _is_key_login(self, user_name: str, password: str) -> bool:
         if self._key_twice and hmac.compare_digest(user_name.encode(), password.encode()):
             return True
-        return bool(self._user_name) and user_name.casefold() == self._user_name
+        return bool(self._user_name) and folded(user_name) == self._user_name

@@ -28,6 +28,14 @@ _ADDRESS = re.compile(
 _BARE_NAME = re.compile(r"[\w!#$%&'*+/=?^`{|}~\-\u0080-\U0010ffff]+(?: [\w!#$%&'*+/=?^`{|}~\-\u0080-\U0010ffff]+)*")
 
 
+def folded(address: str) -> str:
+    """An address, or a domain, in the form in which it is compared: ASCII letters without case, all else as it is.
+
+    casefold() would make one mailbox of straße@ and strasse@, and so one of two recipients.
+    """
+    return address.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
 def parse_mailboxes(body: str) -> list[Mailbox]:
     """The mailboxes of an address field in order; members of groups are listed, an empty group gives none."""
     if _INTRICATE.search(body):

@@ -96,7 +96,12 @@ def _data(conversation: Conversation, argument: str) -> None:
 
 
 def _bdat(conversation: Conversation, argument: str) -> None:
-    octets, last = parse_chunk(argument)
+    try:
+        octets, last = parse_chunk(argument)
+    except GrammarError:
+        # How many octets follow cannot be told, and none of them may be taken for a command
+        conversation.shut(replies.CHUNK_SIZE_UNKNOWN)
+        return
     refusal = None
     if conversation.state is not State.TRANSACTION:
         refusal = replies.MAIL_FIRST

@@ -26,6 +26,7 @@ from gateway.vendor import (
     VendorAccount,
     decode_object,
     decode_words,
+    folded,
     format_mailbox,
     parse_mailboxes,
     read_no_answer,
@@ -241,8 +242,7 @@ def _message(
 def _template(submission: Submission, report: list[str]) -> dict[str, JsonValue]:
     """A template takes the place of subject and bodies; a number is its id, anything else its alias."""
     options = submission.options
-    if any(recast.bodies(submission.content)) or submission.content.subject.strip():
-        report.append("subject and text come from the template: those of the message are not carried")
+    recast.tell_of_template(submission.content, report)
     named: dict[str, JsonValue] = {"TemplateAlias": options.template}
     if re.fullmatch(r"[1-9][0-9]{0,17}", options.template, re.ASCII):
         named = {"TemplateId": int(options.template)}
@@ -327,13 +327,13 @@ def _send(
         return read_answer(answer, account)
 
     outcomes = dict((yield from recast.send_to_each(groups, request, read)))
-    left = tuple(path for path, one in outcomes.items() if _is_suppressed(one) and path.casefold() not in inactive)
+    left = tuple(path for path, one in outcomes.items() if _is_suppressed(one) and folded(path) not in inactive)
     if left and len(left) < len(outcomes):
         rest = replace(submission, envelope=replace(submission.envelope, forward_paths=left))
         outcomes |= yield from recast.send_to_each(recast.recipients(rest, []), request, read)
     for path, outcome in outcomes.items():
-        if isinstance(outcome, Accepted) and path.casefold() in inactive:
-            outcomes[path] = Refused(Cause.SUPPRESSED, inactive[path.casefold()])
+        if isinstance(outcome, Accepted) and folded(path) in inactive:
+            outcomes[path] = Refused(Cause.SUPPRESSED, inactive[folded(path)])
     return outcomes
 
 

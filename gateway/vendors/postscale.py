@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.message import Attachment, Content, HeaderField, SendOptions, Submission
-from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply
+from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown
 from gateway.vendor import (
     ApiAnswer,
     ApiRequest,
@@ -63,7 +63,12 @@ DIALECT = Dialect(
 KEY_CHECKS = ("/domains?limit=1", "/emails?limit=1")  # no call is meant for it; the second where the first has gone
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 NO_SUBJECT = "(no subject)"  # the API takes no message without one; this is what mail readers show for it
-UNVERIFIED = re.compile(r"(not |un)verified|verif(y|ication)|not registered", re.IGNORECASE)
+# Which of its words an unverified From domain has is not documented; "verify your account" is another matter
+UNVERIFIED = re.compile(
+    r"(domain|sender|from|dkim|spf)\b.*((not |un)verified|verif(y|ication)|not registered)"
+    r"|((not |un)verified|verify).*\b(domain|sender)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class Postscale:
@@ -97,14 +102,17 @@ class Postscale:
         report = []
         for field in fields:
             name = field.name.lower()
+            found: dict[str, str] = {}
             if name == "x-postscale-tags":
                 tags |= dict.fromkeys(tag for word in decode_words(field.body).split(",") if (tag := word.strip()))
             elif name == "x-postscale-metadata":
-                metadata |= _read_metadata(decode_words(field.body))
+                found = _read_metadata(decode_words(field.body))
             elif name.startswith("x-postscale-metadata-") and name != "x-postscale-metadata-":
-                metadata[field.name[len("x-postscale-metadata-") :]] = decode_words(field.body).strip()
+                found = {field.name[len("x-postscale-metadata-") :]: decode_words(field.body).strip()}
             elif self.is_dialect_field(name):
                 report.append(f"{field.name} has no meaning here and was taken out")
+            report += (f"metadata {key} is given twice: the last holds" for key in found if key in metadata)
+            metadata |= found
         return SendOptions(tuple(tags), metadata, report=tuple(report))
 
     # -- the API
@@ -119,7 +127,7 @@ class Postscale:
                 return False
             # 403: the key is known and may do less than this; scoped keys are announced
             if answer.status < 300 or answer.status == 403:
-                return True
+                return None if _is_web_page(answer) else True
             if answer.status != 404:
                 return None
         return None
@@ -172,13 +180,15 @@ def _message(
     }
     return {
         "from": format_mailbox(recast.author(submission, report)),
-        **(_template(options) if options.template else _subject_and_bodies(content, report)),
+        **(_template(submission, report) if options.template else _subject_and_bodies(content, report)),
         **{name: value for name, value in optional.items() if value},
     }
 
 
-def _template(options: SendOptions) -> dict[str, JsonValue]:
+def _template(submission: Submission, report: list[str]) -> dict[str, JsonValue]:
     """A template takes the place of subject and bodies; by UUID or by slug."""
+    options = submission.options
+    recast.tell_of_template(submission.content, report)
     name = "template_id" if UUID.fullmatch(options.template) else "template"
     return {name: options.template, "variables": options.variables}
 
@@ -231,8 +241,7 @@ def read_answer(answer: ApiAnswer | NoAnswer, account: VendorAccount) -> Outcome
         return read_no_answer(answer, account)
     body = decode_object(answer.body)
     if 200 <= answer.status < 300:
-        message_id = body.get("message_id")
-        return Accepted(without_key(message_id, account) if isinstance(message_id, str) else "")
+        return _read_success(answer, body, account)
     reason = without_key(_reason(answer.status, body), account)
     if answer.status == 429:
         return Deferred(Cause.RATE_LIMITED, reason, retry_after_seconds(answer, body.get("retry_after_seconds")))
@@ -242,6 +251,19 @@ def read_answer(answer: ApiAnswer | NoAnswer, account: VendorAccount) -> Outcome
     if cause in (Cause.KEY_REFUSED, Cause.FORBIDDEN) and not account.own_key:
         return Deferred(Cause.OPERATOR_KEY_REFUSED, reason)
     return Refused(cause, reason)
+
+
+def _read_success(answer: ApiAnswer, body: Mapping[str, Any], account: VendorAccount) -> Outcome:
+    """202 is the API's word, even with its body cut; another 2xx may come from a proxy or a wrong url."""
+    if answer.status != 202 and (body.get("error") or _is_web_page(answer)):
+        return Unknown(f"HTTP {answer.status}, but not the API's")
+    message_id = body.get("message_id")
+    return Accepted(without_key(message_id, account) if isinstance(message_id, str) else "")
+
+
+def _is_web_page(answer: ApiAnswer) -> bool:
+    """Whether something else than the API has answered: the API speaks JSON only."""
+    return answer.headers.get("content-type", "").lower().startswith("text/html")
 
 
 def _refusal(status: int, reason: str) -> Cause:

@@ -26,6 +26,7 @@ from gateway.vendor import (
     VendorAccount,
     decode_object,
     decode_words,
+    folded,
     format_mailbox,
     lost,
     parse_mailboxes,
@@ -175,7 +176,7 @@ def _message(submission: Submission, report: list[str]) -> dict[str, JsonValue]:
     }
     return {
         "from": format_mailbox(recast.author(submission, report)),
-        **(_template(options) if options.template else _subject_and_bodies(content, report)),
+        **(_template(submission, report) if options.template else _subject_and_bodies(content, report)),
         **{name: value for name, value in optional.items() if value},
         # By default the vendor adds a mailbox's stored signature to the text
         "signature": "none",
@@ -195,8 +196,10 @@ def _passed(submission: Submission, report: list[str]) -> list[tuple[str, str]]:
     return [(name, body) for name, body in passed if name.lower() not in spoiling]
 
 
-def _template(options: SendOptions) -> dict[str, JsonValue]:
+def _template(submission: Submission, report: list[str]) -> dict[str, JsonValue]:
     """A template takes the place of subject and bodies."""
+    options = submission.options
+    recast.tell_of_template(submission.content, report)
     variables: dict[str, JsonValue] = {"variables": options.variables} if options.variables else {}
     return {"template_id": options.template, **variables}
 
@@ -261,9 +264,9 @@ def _recipients(group: recast.Recipients, submission: Submission) -> dict[str, J
         "bcc": group.bcc,
     }
     key = submission.idempotency_key
-    shown = {one.address.casefold() for one in (*submission.content.to, *submission.content.cc)}
-    if shown.isdisjoint(path.casefold() for path in group.served):
-        key = f"{key}/{group.to[0].address.casefold()}"
+    shown = {folded(one.address) for one in (*submission.content.to, *submission.content.cc)}
+    if shown.isdisjoint(folded(path) for path in group.served):
+        key = f"{key}/{folded(group.to[0].address)}"
     return {**{name: value for name, value in fields.items() if value}, "idempotency_key": key}
 
 

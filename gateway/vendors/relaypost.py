@@ -25,6 +25,7 @@ from gateway.vendor import (
     Translation,
     VendorAccount,
     decode_object,
+    folded,
     lost,
     read_no_answer,
     recast,
@@ -174,7 +175,7 @@ def _send(
 ) -> Exchange:
     """Send to all groups; once more, to the others, when a request fails because of some that the answer names."""
     paths = submission.envelope.forward_paths
-    several = len({path.casefold() for path in paths}) > len(groups)
+    several = len({folded(path) for path in paths}) > len(groups)
     named: dict[str, Outcome] = {}
 
     def read(answer: ApiAnswer | NoAnswer) -> Outcome:

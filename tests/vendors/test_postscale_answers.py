@@ -170,7 +170,10 @@ names = st.sampled_from(["error", "message", "code", "message_id", "retry_after_
 def test_no_answer_at_all_raises(status, body, retry_after):
     headers = {"retry-after": retry_after, "date": DATE}
     outcome = outcome_of(ApiAnswer(status, headers, body))
-    assert isinstance(outcome, Accepted) == (status < 300)
+    if status == 202 or status >= 300:
+        assert isinstance(outcome, Accepted) == (status < 300)
+    else:  # a 2xx that is not the API's own may be an error in disguise
+        assert isinstance(outcome, Accepted | Unknown)
 
 
 @pytest.mark.parametrize("cause", list(Cause), ids=lambda one: one.name)
@@ -224,3 +227,36 @@ def test_a_key_is_bad_only_when_the_vendor_says_so(given_answer, good):
 
 def test_a_vendor_that_knows_neither_question_could_not_say():
     assert ask(answer(404), answer(404)) is None
+
+
+# -- answers that are not the API's
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, {"content_type": "text/html"}, b"<html>captive portal</html>"),
+        (200, {}, {"error": "nope"}),
+        (203, {"content_type": "Text/HTML; charset=utf-8"}, b""),
+    ],
+)
+def test_a_success_that_is_not_the_apis_own_is_unknown(status, headers, body):
+    assert isinstance(outcome_of(answer(status, body, **headers)), Unknown)
+
+
+def test_a_202_is_the_apis_word_even_when_its_body_is_lost():
+    assert outcome_of(answer(202, b'{"message_id": "m1@sh')) == Accepted("")
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_web_page_decides_no_login(status):
+    exchange = VENDOR.check_key(OWN)
+    next(exchange)
+    with pytest.raises(StopIteration) as stop:
+        exchange.send(answer(status, b"<html>portal</html>", content_type="text/html"))
+    assert stop.value.value is None
+
+
+def test_to_verify_an_account_is_the_operators_affair():
+    told = answer(403, {"error": "please complete identity verification of your account"})
+    assert isinstance(outcome_of(told, OPERATOR), Deferred)

@@ -149,3 +149,31 @@ def test_once_one_was_taken_a_refusal_of_another_does_not_keep_it_from_the_rest(
     outcomes = send_to_three(accepted("1"), answer(400, {"error": "bad address"}), accepted("3"))
     assert outcomes["b@y"] == Refused(Cause.INVALID, "bad address")
     assert outcomes["c@y"] == Accepted("3")
+
+
+# -- who is the same and who is not
+
+
+@pytest.mark.parametrize("pair", [("straße@x.example", "strasse@x.example"), ("\u212aate@x.example", "kate@x.example")])
+def test_mailboxes_that_only_look_alike_are_two(pair):
+    driven = drive(submission(mail(f"To: {pair[0]}"), *pair))
+    assert recipients(driven.document) == {"to": [pair[0]], "bcc": [pair[1]]}
+
+
+def test_one_copy_for_two_spellings_is_reported():
+    driven = drive(submission(mail("To: ann@x.example"), "Ann@x.example", "ann@x.example"))
+    assert "one copy for Ann@x.example and ann@x.example" in driven.report
+
+
+@pytest.mark.parametrize("name", ["Resent-Bcc", "Apparently-To", "X-Bcc"])
+def test_a_field_that_names_hidden_recipients_does_not_travel_and_is_reported(name):
+    driven = drive(submission(mail("To: ann@x.example", f"{name}: secret@x.example"), "ann@x.example"))
+    assert "secret" not in str(driven.document)
+    assert any(line.startswith(f"{name} is not carried") for line in driven.report)
+
+
+@pytest.mark.parametrize("name", ["Message-ID", "References", "List-Unsubscribe"])
+def test_an_identifier_with_8_bit_octets_is_left_out_and_reported(name):
+    driven = drive(submission(mail("To: ann@x.example", f"{name}: <ü@x.example>"), "ann@x.example"))
+    assert name not in driven.document.get("headers", {})
+    assert any(line.startswith(f"{name} is not carried") for line in driven.report)

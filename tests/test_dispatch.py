@@ -1,0 +1,76 @@
+"""A message that comes again after a part of its recipients was served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.accounts.account import Account
+from gateway.departures import Departures, VendorEntry
+from gateway.dispatch import Clocks, Dispatch, Incoming
+from gateway.message import Envelope
+from gateway.outcome import Reply
+from gateway.trace import Hop
+from gateway.vendor import ApiAnswer
+from gateway.vendors.postscale import VENDOR
+from tests.content.spooled import spooled
+
+MAIL = b"From: shop@shop.example\r\nSubject: Hello\r\n\r\nHello.\r\n"
+TAKEN, LIMITED, SUPPRESSED = (ApiAnswer(status, {}, b"{}") for status in (202, 429, 422))
+
+
+class CannedRelay:
+    """Answers the requests of each attempt with the next answers."""
+
+    def __init__(self, answers: Iterable[ApiAnswer]) -> None:
+        self.answers = iter(answers)
+        self.asked: list[Any] = []
+
+    async def attempt(self, exchange, *, large):
+        request = next(exchange)
+        while True:
+            self.asked.append(request.json["to"])
+            try:
+                request = exchange.send(next(self.answers))
+            except StopIteration as stop:
+                return stop.value
+
+
+def dispatch_with(*answers: ApiAnswer) -> tuple[Dispatch, CannedRelay]:
+    relay = CannedRelay(answers)
+    entry = VendorEntry("main", VENDOR, "http://127.0.0.1", None, relay)
+    departures = Departures({"main": entry}, ())
+    clocks = Clocks(lambda: 0.0, lambda: 0.0)
+    dispatch = Dispatch(
+        departures, {"postscale": VENDOR}, lambda event: None, clocks, "gateway.test", None, lambda *_: None
+    )
+    return dispatch, relay
+
+
+def submit(dispatch: Dispatch, *recipients: str) -> Reply:
+    account = Account("main/key-1", "postscale", "main", "ps_test_x")
+    envelope = Envelope("shop@shop.example", recipients)
+    incoming = Incoming("s1", "m1", account, envelope, Hop("client", "127.0.0.1", "ESMTPSA"), spooled(MAIL))
+    replies: list[Reply] = []
+    Deferred.fromCoroutine(dispatch.submit(incoming)).addCallback(replies.append)
+    return replies[0]
+
+
+def test_only_the_rest_is_attempted_again_and_who_was_served_counts_in_the_reply():
+    dispatch, relay = dispatch_with(TAKEN, LIMITED, SUPPRESSED)
+    assert submit(dispatch, "a@x.example", "b@x.example").code == 452
+    assert submit(dispatch, "a@x.example", "b@x.example").code == 250
+    assert relay.asked == [["a@x.example"], ["b@x.example"], ["b@x.example"]]
+
+
+def test_once_all_are_served_the_message_may_be_sent_anew():
+    dispatch, relay = dispatch_with(TAKEN, LIMITED, TAKEN, TAKEN, TAKEN)
+    assert [submit(dispatch, "a@x.example", "b@x.example").code for _ in range(3)] == [452, 250, 250]
+    assert len(relay.asked) == 5
+
+
+def test_all_refused_is_a_refusal():
+    dispatch, _ = dispatch_with(SUPPRESSED, SUPPRESSED)
+    assert submit(dispatch, "a@x.example", "b@x.example") == Reply(550, "All recipients suppressed")

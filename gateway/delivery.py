@@ -45,13 +45,13 @@ class OctetsInFlight:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What deliveries need of the service. message_octets tells the largest message that a vendor entry takes."""
+    """What deliveries need of the service. message_octets tells the largest message that an account may send."""
 
     dispatch: Dispatch
     spool_folder: FilePath
     spool_memory_octets: int
     in_flight: OctetsInFlight
-    message_octets: Callable[[str], int]
+    message_octets: Callable[[Account], int]
     new_id: Callable[[], str]
 
 
@@ -76,7 +76,7 @@ class SubmissionDelivery:
     def validateFrom(self, helo: Any, origin: Path) -> Path:
         """A new transaction. Any reverse-path will do: the vendor judges the From field, not the envelope."""
         declared_octets = int(origin.parameters.get("SIZE") or 0)
-        if declared_octets > self._intake.message_octets(self.account.vendor):
+        if declared_octets > self._intake.message_octets(self.account):
             raise Rejection(TOO_LARGE_FOR_VENDOR)
         own = self.account.own_address
         if own and str(origin) and folded(str(origin)) != folded(own):
@@ -119,7 +119,7 @@ class SubmissionMessage:
         self._intake = intake
         self._spool = Spool(intake.spool_folder, intake.spool_memory_octets)
         self._held_octets = 0
-        self._maximum_octets = intake.message_octets(account.vendor)
+        self._maximum_octets = intake.message_octets(account)
         self._fault: Reply | None = None
         self._incoming = Incoming(session_id, self.message_id, account, envelope, hop, self._spool)
 

@@ -60,6 +60,11 @@ class Departures:
         self._routes = routes
         self._can = {name: entry.vendor.can for name, entry in vendors.items()}
 
+    def message_octets(self, account: Account) -> int:
+        """The largest message that any vendor takes by which this account's mail may leave."""
+        names = {account.vendor, *(name for route in self._routes for name in route.vendors)}
+        return max(self._vendors[name].vendor.message_octets for name in names)
+
     def choose(self, account: Account, submission: Submission) -> Departure:
         """How this account's message leaves. NoDepartureError when no vendor of its route can carry it."""
         if account.own_address and not _is_only_from(account.own_address, submission.content):
@@ -72,6 +77,9 @@ class Departures:
             reason = f"{name} cannot carry {'; '.join(forbidden.values())}"
             raise NoDepartureError(Refused(Cause.INVALID, reason))
         entry = self._vendors[name]
+        if submission.content.size_octets > entry.vendor.message_octets:
+            reason = f"{name} takes messages up to {entry.vendor.message_octets} octets"
+            raise NoDepartureError(Refused(Cause.TOO_LARGE, reason))
         submission = replace(submission, options=entry.renamed(submission.options))
         return Departure(entry, _vendor_account(account, entry), submission)
 

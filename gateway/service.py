@@ -107,12 +107,13 @@ class GatewayService(Service):
             self._report,
             lambda account: SubmissionDelivery(account, self._intake),
         )
+        departures = Departures(self._vendors, settings.routes)
         self._intake = Intake(
-            self._dispatch(),
+            self._dispatch(departures),
             spool_folder,
             settings.limits.spool_memory_octets,
             OctetsInFlight(settings.limits.octets_in_flight),
-            lambda name: self._vendors[name].vendor.message_octets,
+            departures.message_octets,
             self._new_id,
         )
         self._listen()
@@ -121,10 +122,10 @@ class GatewayService(Service):
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
 
-    def _dispatch(self) -> Dispatch:
+    def _dispatch(self, departures: Departures) -> Dispatch:
         dialects = {listener.dialect: load(listener.dialect) for listener in self._settings.listeners}
         return Dispatch(
-            Departures(self._vendors, self._settings.routes),
+            departures,
             dialects,
             self._report,
             Clocks(self._reactor.seconds, self._wall_seconds),

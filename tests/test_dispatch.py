@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.accounts.account import Account
-from gateway.departures import Departures, VendorEntry
+from gateway.departures import Departures, NoDepartureError, VendorEntry
 from gateway.dispatch import Clocks, Dispatch, Incoming
-from gateway.message import Envelope
-from gateway.outcome import Reply
+from gateway.message import Content, Envelope, SendOptions, Submission
+from gateway.outcome import Cause, Reply
+from gateway.routing import Route
 from gateway.trace import Hop
-from gateway.vendor import ApiAnswer
+from gateway.vendor import ApiAnswer, load
 from gateway.vendors.postscale import VENDOR
 from tests.content.spooled import spooled
 
@@ -74,3 +76,21 @@ def test_once_all_are_served_the_message_may_be_sent_anew():
 def test_all_refused_is_a_refusal():
     dispatch, _ = dispatch_with(SUPPRESSED, SUPPRESSED)
     assert submit(dispatch, "a@x.example", "b@x.example") == Reply(550, "All recipients suppressed")
+
+
+def test_a_message_may_be_as_large_as_the_largest_vendor_takes_but_no_larger_than_its_own():
+    small, large = (VendorEntry(name, load(name), "http://127.0.0.1", "k", None) for name in ("postmark", "postscale"))
+    entries = {"small": small, "large": large}
+    account = Account("small/user-shop", "postmark", "small", None, "shop")
+    everything = Departures(entries, (Route(("large",), tag="big"),))
+    assert Departures(entries, ()).message_octets(account) == small.vendor.message_octets
+    assert everything.message_octets(account) == large.vendor.message_octets
+    content = Content((), (), (), (), "", None, None, (), small.vendor.message_octets + 1)
+    for tag, leaves in (("big", True), ("other", False)):
+        submission = Submission("m1", Envelope("a@x.example", ("b@x.example",)), content, SendOptions(tags=(tag,)))
+        if leaves:
+            assert everything.choose(account, submission).entry is large
+        else:
+            with pytest.raises(NoDepartureError) as refused:
+                everything.choose(account, submission)
+            assert refused.value.outcome.cause is Cause.TOO_LARGE

@@ -60,6 +60,12 @@ def refusal(status: int, error: str) -> Answer:
     return Answer(status, msgspec.json.encode({"error": error}), error)
 
 
+def from_a_proxy(status: int, text: str) -> Answer:
+    """What no contract tells of: an answer in HTML, from something in front of the API."""
+    body = f"<html><head><title>{status} {text}</title></head><body><h1>{status} {text}</h1></body></html>\n"
+    return Answer(status, body.encode(), text.lower(), content_type="text/html")
+
+
 def _pieces(answer: Answer) -> Iterator[bytes]:
     yield answer.body
     for written in range(0, answer.padding_octets, PIECE_OCTETS):

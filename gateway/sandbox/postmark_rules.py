@@ -12,8 +12,9 @@ from gateway.sandbox.addresses import address_of, domain_of
 from gateway.sandbox.json_document import JsonDocument
 from gateway.sandbox.json_strings import JsonString, base64_octets, string_octets, written_octets
 from gateway.sandbox.letter import Letter
+from gateway.sandbox.magic import is_unverified
 from gateway.sandbox.postmark_error import RequestRefusedError
-from gateway.sandbox.postmark_magic import UNKNOWN, is_unverified
+from gateway.sandbox.postmark_magic import UNKNOWN
 from gateway.sandbox.postmark_request import SendRequest, addresses
 
 MEGABYTE = 1024 * 1024  # which megabyte is meant is not documented: the larger one refuses nothing that may pass

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from uuid import NAMESPACE_DNS, NAMESPACE_URL, uuid5
 
 from gateway.sandbox.inbox import Entry
-from gateway.sandbox.postscale_magic import MAGIC_DOMAIN, UNVERIFIED_DOMAIN
+from gateway.sandbox.magic import MAGIC_DOMAIN, UNVERIFIED_DOMAIN
 
 # Paging by the contract (section 2, Endpoints).
 _DEFAULT_LIMIT = 50

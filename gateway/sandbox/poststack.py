@@ -6,48 +6,24 @@ ways to make it fail are poststack_magic.py's.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections import OrderedDict
 from dataclasses import replace
-from functools import partial
-from typing import Any, cast
-
-from klein import Klein
-from twisted.internet.defer import ensureDeferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from typing import Any
 
 from gateway.sandbox.addresses import address_of, domain_of
-from gateway.sandbox.answer import Answer, give, json_answer
-from gateway.sandbox.inbox import Entry, Inbox, plain_headers
-from gateway.sandbox.letter import Arrival, Summary
+from gateway.sandbox.answer import Answer, json_answer
+from gateway.sandbox.inbox import Entry, Inbox
+from gateway.sandbox.magic import MagicKey, is_unverified
 from gateway.sandbox.poststack_lists import email, emails, paging
-from gateway.sandbox.poststack_magic import (
-    TABLE,
-    TEMPLATES,
-    MagicKey,
-    answer_for_recipients,
-    by_name,
-    is_unverified,
-    key_named,
-    refusal,
-)
+from gateway.sandbox.poststack_magic import TABLE, TEMPLATES, refusal
 from gateway.sandbox.poststack_reading import PostStackReading, read_post_stack_body
 from gateway.sandbox.poststack_request import PostStackRequest, read
-from gateway.sandbox.request_body import RequestBody
-from gateway.sandbox.threads import beside, uncancelled
+from gateway.sandbox.stand_in import StandIn, Verdict, bearer_key, is_json, new_app
 from gateway.sandbox.web_request import WebRequest
-
-VENDOR = "poststack"
 
 # More sends than anyone makes against a stand-in; the vendor keeps keys for weeks.
 _MAXIMUM_KEYS = 10_000
-_JSON = re.compile(r'application/json( *; *charset="?utf-8"?)?', re.IGNORECASE)
-_log = Logger()
 
 
 class SentKeys:
@@ -70,73 +46,61 @@ class SentKeys:
         return message_id
 
 
-class PostStackSandbox:
-    """The API below its base URL.
+class PostStackSandbox(StandIn):
+    """The API below its base URL, for example /sandbox/poststack/v1."""
 
-    reactor: counts its delays, and has the threads in which large requests are read. The wall clock is the inbox's.
-    """
-
-    app = Klein()
+    app = new_app()
     magic = TABLE
+    title = "PostStack"
+    accepted_status = 202
+    no_such_resource = refusal(404, "no such resource")
+    method_not_allowed = refusal(405, "method not allowed")
+    failure = refusal(500, "the sandbox failed; its log says why")
+    request_id_header = "X-Request-Id"
 
     def __init__(self, inbox: Inbox, reactor: Any) -> None:
-        self._inbox = inbox
-        self._reactor = reactor
+        super().__init__(inbox, reactor)
         self._sent_keys = SentKeys()
-
-    def resource(self) -> IResource:
-        """What to mount at the base URL, for example at /sandbox/poststack/v1."""
-        resource: IResource = self.app.resource()
-        return resource
 
     @app.route("/emails", methods=["POST"])
     @app.route("/emails/send", methods=["POST"])
     async def send(self, request: WebRequest) -> None:
         """POST /emails: keep the request in the inbox and answer it. A client that leaves has sent it nevertheless."""
-        await self._give(request, await uncancelled(ensureDeferred(self._receive(request))))
+        await self.give_received(request, self._receive(request))
 
     @app.route("/emails", methods=["GET"])
     async def list_emails(self, request: WebRequest) -> None:
         """GET /emails: the accepted messages, newest first."""
-        key, answer = self._check_key(request)
-        if answer is None:
+
+        def answer(key: MagicKey) -> Answer:
             try:
-                answer = json_answer(200, emails(self._sent(), *paging(request.args)))
+                return json_answer(200, emails(self._sent(), *paging(request.args)))
             except ValueError as error:
-                answer = refusal(400, str(error))
-        await self._give(request, self._paced(key, answer))
+                return refusal(400, str(error))
+
+        await self.show(request, answer)
 
     @app.route("/emails/<public_id>", methods=["GET"])
     async def get_email(self, request: WebRequest, public_id: str) -> None:
         """GET /emails/{em_…}: one accepted message, as `{email}`."""
-        key, answer = self._check_key(request)
-        if answer is None:
+
+        def answer(key: MagicKey) -> Answer:
             sent = self._sent()
             found = (n for n, one in enumerate(sent) if one.arrival.vendor_message_id == public_id)
             number = next(found, None)
-            answer = json_answer(200, {"email": email(sent, number)}) if number is not None else None
-        await self._give(request, self._paced(key, answer or refusal(404, "Email not found")))
+            if number is None:
+                return refusal(404, "Email not found")
+            return json_answer(200, {"email": email(sent, number)})
 
-    @app.handle_errors(HTTPException)
-    async def not_routed(self, request: IRequest, failure: Failure) -> None:
-        """404 for an unknown path, 405 for a wrong method."""
-        web = cast("WebRequest", request)
-        if isinstance(failure.value, MethodNotAllowed):
-            web.setHeader("Allow", ", ".join(sorted(failure.value.valid_methods or ())))
-            await self._give(web, refusal(405, "method not allowed"))
-            return
-        await self._give(web, refusal(404, "no such resource"))
+        await self.show(request, answer)
 
-    @app.handle_errors(Exception)
-    async def failed(self, request: IRequest, failure: Failure) -> None:
-        """The sandbox's own fault, for example a full disk."""
-        _log.failure("the PostStack sandbox failed", failure)
-        await self._give(cast("WebRequest", request), refusal(500, "the sandbox failed; its log says why"))
+    def find_key(self, request: WebRequest) -> MagicKey | Answer:
+        """401 for a missing key as for an unknown one."""
+        return TABLE.key_named(bearer_key(request)) or refusal(401, "Invalid API key")
 
-    async def _give(self, request: WebRequest, answer: Answer) -> None:
-        request.setHeader("X-Request-Id", f"req_{secrets.token_hex(12)}")
-        request.setHeader("Cache-Control", "no-store")
-        await give(request, answer, self._reactor)
+    def check_head(self, request: WebRequest) -> Answer | None:
+        """It must be JSON."""
+        return None if is_json(request) else refusal(400, "the Content-Type header must be application/json")
 
     def _sent(self) -> list[Entry]:
         """The messages that were taken, newest first; a replay is none."""
@@ -144,79 +108,33 @@ class PostStackSandbox:
 
     async def _receive(self, request: WebRequest) -> Answer:
         """Read a send request and keep it; give the answer to it."""
-        # Taken at once: Twisted closes request.content when the client leaves.
-        body = RequestBody(request.content)
-        call = partial(read_post_stack_body, body, self._inbox.copy)
-        # A small body is read sooner than a thread begins.
-        reading = call() if body.in_memory else await beside(self._reactor, call)
-        answer, arrival = self._judge(request, reading)
-        self._inbox.keep(arrival, reading.body.copy)
-        return answer
+        reading = await self.read(request, lambda body: read_post_stack_body(body, self._inbox.copy))
+        return self.answer_and_keep(request, reading.body, read, lambda key, letter: self._judge(request, reading, key))
 
-    def _judge(self, request: WebRequest, reading: PostStackReading) -> tuple[Answer, Arrival]:
-        """What to answer to a send request, and what to write down about it."""
-        letter = reading.body.letter
-        skipped: tuple[str, ...] = ()
-        vendor_message_id = ""
-        key, answer = self._check_key(request)
-        answer = answer or _check_head(request) or reading.body.refusal
-        if answer is None and reading.request is not None and key is not None:
-            vendor_message_id, answer, skipped = self._answer_letter(request, reading, reading.request, key)
-        answer = self._paced(key, answer or refusal(400, "the request cannot be read"))
-        arrival = Arrival(
-            vendor=VENDOR,
-            method="POST",
-            path=request.path.decode("utf-8", "replace"),
-            headers=plain_headers(list(request.requestHeaders.getAllRawHeaders())),
-            status=answer.status_given,
-            read=read,
-            error=answer.error,
-            vendor_message_id=vendor_message_id if answer.status == 202 else "",
-            skipped=skipped,
-            summary=Summary.of(letter) if letter else Summary(),
-            well_formed=reading.body.well_formed,
-            long_strings=reading.body.long_strings,
-        )
-        return answer, arrival
-
-    def _check_key(self, request: WebRequest) -> tuple[MagicKey | None, Answer | None]:
-        """The row of the magic table for the request's key, and the answer when the key alone decides it."""
-        scheme, _, text = (request.getHeader("Authorization") or "").partition(" ")
-        key = key_named(text.strip()) if scheme.lower() == "bearer" else None
-        if key is None:
-            return None, refusal(401, "Invalid API key")
-        name = key.on_read if request.method == b"GET" else key.on_send
-        return key, None if name in ("", "slow") else by_name(name, json_answer(200, {}), self._inbox.seconds())
-
-    def _paced(self, key: MagicKey | None, answer: Answer) -> Answer:
-        """The answer as late as the key has it; on_read and on_send agree on being slow."""
-        slow = key is not None and key.on_read == "slow"
-        return by_name("slow", answer, self._inbox.seconds()) if slow else answer
-
-    def _answer_letter(
-        self, request: WebRequest, reading: PostStackReading, sent: PostStackRequest, key: MagicKey
-    ) -> tuple[str, Answer, tuple[str, ...]]:
-        """The id for a letter that the contract allows, the answer to it, and the recipients that get nothing."""
-        letter = sent.letter
+    def _judge(self, request: WebRequest, reading: PostStackReading, key: MagicKey) -> Verdict:
+        """What a letter that the contract allows gets."""
+        sent = reading.request
+        if sent is None:
+            return Verdict(self.failure)
         refused = _check_references(sent)
         if refused is not None:
-            return "", refused, ()
+            return Verdict(refused)
         # Which of the two wins is not documented; the vendor's client sends a random header with each body's own key
         idempotency_key = sent.idempotency_key or request.getHeader("Idempotency-Key") or ""
         try:
             replayed = self._sent_keys.find(idempotency_key, reading.digest) if idempotency_key else None
         except ValueError as error:
-            return "", refusal(422, str(error)), ()
-        addresses = tuple(map(address_of, letter.recipients))
+            return Verdict(refusal(422, str(error)))
+        addresses = tuple(map(address_of, sent.letter.recipients))
         if replayed is not None:
             answer = json_answer(202, _success(replayed, key) | {"replayed": True})
-            return replayed, replace(answer, error="replayed: nothing was sent"), addresses
+            return Verdict(replace(answer, error="replayed: nothing was sent"), replayed, addresses)
         vendor_message_id = f"em_{secrets.token_hex(12)}"
         usual = json_answer(202, _success(vendor_message_id, key))
-        answer, skipped = answer_for_recipients(addresses, usual, self._inbox.seconds())
+        answer, skipped = TABLE.answer_for_recipients(addresses, usual, self._inbox.seconds())
         if idempotency_key and answer.status == 202:
             self._sent_keys.add(idempotency_key, reading.digest, vendor_message_id)
-        return vendor_message_id, answer, skipped
+        return Verdict(answer, vendor_message_id, skipped)
 
 
 def _success(message_id: str, key: MagicKey) -> dict[str, object]:
@@ -232,9 +150,3 @@ def _check_references(sent: PostStackRequest) -> Answer | None:
     if template and not template.startswith("tpl_"):
         return TEMPLATES["tpl_missing"]
     return TEMPLATES.get(template)
-
-
-def _check_head(request: WebRequest) -> Answer | None:
-    if _JSON.fullmatch((request.getHeader("Content-Type") or "").strip()):
-        return None
-    return refusal(400, "the Content-Type header must be application/json")

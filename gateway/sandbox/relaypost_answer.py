@@ -58,9 +58,3 @@ def invalid(error: ContractError) -> Answer:
     details = [{"field": error.field or "body", "message": error.message}]
     document = {"error": {"code": "VALIDATION_ERROR", "message": "Request validation failed", "details": details}}
     return replace(json_answer(400, document), error=f"VALIDATION_ERROR: {error}", headers=RATE_HEADERS)
-
-
-def from_a_proxy(status: int, text: str) -> Answer:
-    """What no page documents: an answer in HTML, without the API's headers."""
-    body = f"<html><head><title>{status} {text}</title></head><body><h1>{status} {text}</h1></body></html>\n"
-    return Answer(status, body.encode(), text.lower(), content_type="text/html")

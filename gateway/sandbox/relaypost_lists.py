@@ -11,8 +11,8 @@ from uuid import NAMESPACE_DNS, NAMESPACE_URL, uuid5
 
 from gateway.sandbox.answer import Answer
 from gateway.sandbox.inbox import Entry
+from gateway.sandbox.magic import MAGIC_DOMAIN, UNVERIFIED_DOMAIN
 from gateway.sandbox.relaypost_answer import ContractError, success
-from gateway.sandbox.relaypost_magic import MAGIC_DOMAIN, UNVERIFIED_DOMAIN
 
 # How long a page is, and may be, is not documented.
 _DEFAULT_LIMIT = 50

@@ -16,12 +16,12 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType, field
 
 from gateway.sandbox.addresses import address_of
-from gateway.sandbox.answer import Answer
+from gateway.sandbox.answer import Answer, from_a_proxy
 from gateway.sandbox.json_document import JsonDocument
 from gateway.sandbox.json_strings import is_string, string_octets
 from gateway.sandbox.letter import Letter
 from gateway.sandbox.reading import Contract
-from gateway.sandbox.relaypost_answer import ContractError, from_a_proxy, invalid
+from gateway.sandbox.relaypost_answer import ContractError, invalid
 
 # The contract knows no limit; this one only keeps the sandbox's disk whole.
 MAXIMUM_REQUEST_OCTETS = 80 * 1024 * 1024

@@ -5,11 +5,21 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.parts import server_certificate, server_endpoint, tls_contexts, tls_policy, vendor_entry
+from gateway.parts import (
+    BoundAddress,
+    bound_address,
+    server_certificate,
+    server_endpoint,
+    tls_contexts,
+    tls_policy,
+    vendor_entry,
+)
+from gateway.secret import Secret
 from gateway.settings import Settings, SettingsError, read_settings
 from gateway.tables import Problem
 from gateway.tls_settings import Sni
@@ -21,7 +31,7 @@ def check_settings(path: Path, reactor: Any) -> list[Problem]:
         settings = read_settings(path)
     except SettingsError as error:
         return error.problems
-    problems = list(_state_dir(settings.state_dir))
+    problems = [*_state_dir(settings.state_dir), *_ports(settings)]
     for attempt in _attempts(settings, reactor):
         try:
             attempt()
@@ -46,7 +56,37 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
         yield partial(_certificate_age, one.certificate, one.private_key, f"tls.sni[{number}]")
         yield partial(_sni_name, one, f"tls.sni[{number}]")
     for name, vendor in settings.vendors.items():
-        yield partial(vendor_entry, name, vendor, reactor, _no_thread)
+        seen = replace(vendor, key=None) if _is_left_to_systemd(vendor.key) else vendor
+        yield partial(vendor_entry, name, seen, reactor, _no_thread)
+
+
+def not_looked_at(settings: Settings) -> list[Problem]:
+    """What cannot be checked here, and will be by the start: credentials that systemd passes to the unit alone."""
+    return [
+        Problem(f"vendors.{name}.key", "not looked at: systemd passes this credential to the service only")
+        for name, vendor in settings.vendors.items()
+        if _is_left_to_systemd(vendor.key)
+    ]
+
+
+def _is_left_to_systemd(key: Secret | None) -> bool:
+    return key is not None and key.kind == "credential" and "CREDENTIALS_DIRECTORY" not in os.environ
+
+
+def _ports(settings: Settings) -> Iterator[Problem]:
+    """No two of the ports may be the same."""
+    endpoints = {"console": settings.console.endpoint}
+    endpoints |= {f"listeners[{number}]": one.endpoint for number, one in enumerate(settings.listeners)}
+    before: dict[str, BoundAddress] = {}
+    for path, endpoint in endpoints.items():
+        address = bound_address(endpoint)
+        if address is None:
+            continue
+        for other, taken in before.items():
+            if address.collides(taken):
+                yield Problem(f"{path}.endpoint", f"the port {address.port} is that of {other}")
+                break
+        before[path] = address
 
 
 def _certificate_age(certificate: Path | None, private_key: Path | None, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pkgutil
 import smtplib
 import time
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from gateway import __version__
+from gateway import __version__, vendors
 from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
 from gateway.accounts.seal import Seal
 from gateway.content.spool import Spool
@@ -40,13 +41,15 @@ def check(file: Path) -> None:
     """Say what is wrong with a settings FILE, where, and what was expected."""
     from twisted.internet import reactor  # noqa: PLC0415 - only this command needs one
 
-    from gateway.check import check_settings  # noqa: PLC0415 - loads the whole gateway
+    from gateway.check import check_settings, not_looked_at  # noqa: PLC0415 - loads the whole gateway
 
     problems = check_settings(file, reactor)
     for problem in problems:
         click.echo(str(problem), err=True)
     if problems:
         raise SystemExit(1)
+    for note in not_looked_at(_settings(file)):
+        click.echo(f"note: {note}", err=True)
     click.echo(f"{file}: the settings are good")
 
 
@@ -64,6 +67,10 @@ def add_credential(config: Path | None, vendor: str | None, challenge_mechanisms
     """Make a credential and show its secret, once."""
     settings = _settings(config)
     vendor = _vendor(settings, vendor)
+    if user_name.casefold() in _constant_user_names():
+        raise click.ClickException(
+            f"{user_name} is the user name that goes with an API key; a login with it is no other"
+        )
     try:
         seal = Seal(settings.state_dir) if challenge_mechanisms else None
         secret = make_credential(_store(settings), user_name, vendor, datetime.datetime.now(datetime.UTC), seal)
@@ -112,7 +119,7 @@ def deactivate_credential(config: Path | None, user_name: str) -> None:
         raise click.ClickException(str(error)) from None
     if not found:
         raise click.ClickException(f"there is no credential with the user name {user_name}")
-    click.echo(f"{user_name} is deactivated")
+    click.echo(f"{user_name} is deactivated: no new login; the name stays taken, regenerate does not bring it back")
 
 
 @main.command("send-test")
@@ -200,6 +207,12 @@ def explain_message(
         raise SystemExit(1)
 
 
+def _constant_user_names() -> set[str]:
+    """The user names that dialects give to whoever shows an API key, in lower case."""
+    names = [one.name for one in pkgutil.iter_modules(vendors.__path__) if not one.name.startswith("_")]
+    return {load(name).dialect.user_name.casefold() for name in names} - {""}
+
+
 def _api(option: str, name: str) -> Vendor:
     try:
         return load(name)
@@ -237,6 +250,8 @@ def _vendor(settings: Settings, name: str | None) -> str:
 
 
 def _store(settings: Settings) -> SqliteStore:
+    """The open store; which one is told, because the service may have been started with another state folder."""
+    click.echo(f"store: {settings.store_path}", err=True)
     try:
         store = SqliteStore(settings.store_path)
         store.open()

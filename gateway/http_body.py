@@ -19,12 +19,14 @@ from gateway.content.json_body import JsonBody
 class JsonProducer:
     """Writes a JSON body piece by piece, as fast as the connection takes it.
 
-    wholly_written turns true once the last piece has been handed to the connection.
+    wholly_written turns true as soon as the last piece has been handed to the connection: from then on the other side
+    may have it all.
     """
 
     def __init__(self, body: JsonBody, clock: IReactorTime) -> None:
         self.length = body.length_octets
         self.wholly_written = False
+        self._left_octets = body.length_octets
         self._body = body
         self._clock = clock
         self._task: CooperativeTask[Iterator[None]] | None = None
@@ -34,8 +36,7 @@ class JsonProducer:
         pieces = self._body.pieces()
         first = next(pieces, b"")
         if len(first) == self.length:
-            consumer.write(first)
-            self.wholly_written = True
+            self._hand_over(first, consumer)
             return succeed(None)
         cooperator = Cooperator(scheduler=lambda turn: self._clock.callLater(0, turn))
         self._task = cooperator.cooperate(self._write(first, pieces, consumer))
@@ -44,14 +45,19 @@ class JsonProducer:
         return done
 
     def _write(self, first: bytes, pieces: Iterator[bytes], consumer: IConsumer) -> Iterator[None]:
-        consumer.write(first)
+        self._hand_over(first, consumer)
         yield None
         for piece in pieces:
-            consumer.write(piece)
+            self._hand_over(piece, consumer)
             yield None
 
+    def _hand_over(self, piece: bytes, consumer: IConsumer) -> None:
+        self._left_octets -= len(piece)
+        self.wholly_written = self._left_octets <= 0
+        consumer.write(piece)
+
     def _finish(self, done: Deferred[None]) -> None:
-        self.wholly_written = True
+        self._task = None  # a task that is done cannot be stopped
         done.callback(None)
 
     def pauseProducing(self) -> None:
@@ -65,7 +71,7 @@ class JsonProducer:
             self._task.resume()
 
     def stopProducing(self) -> None:
-        """The connection is gone."""
+        """Write no more: the connection is gone, or nobody needs the rest."""
         task, self._task = self._task, None  # Twisted's client says so more than once
         if task is not None:
             task.stop()

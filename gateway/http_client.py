@@ -22,12 +22,16 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from gateway import __version__
 from gateway.content.json_body import JsonBody
 from gateway.http_body import CappedBody, JsonProducer
 from gateway.http_connections import HttpConnectionFactory, VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
 
+USER_AGENT = (
+    f"mailgateway/{__version__}"  # RFC 9110 §10.1.5: so that a vendor's support can tell whose requests these are
+)
 ANSWER_OCTETS = 1024 * 1024  # the answers the contracts show have a few hundred octets
 IDLE_CONNECTIONS = 100  # one for each session that may be relaying at once; a new one costs a TLS handshake
 IDLE_SECONDS = 25  # below the 30 to 60 s after which load balancers close: a POST on a closed one has no known outcome
@@ -94,8 +98,12 @@ class HttpClient:
             if attempt.response is None:
                 return NoAnswer(attempt.may_have_arrived, _reason(error, timed_out=deadline.called))
         finally:
+            attempt.stop()
             if deadline.active():
                 deadline.cancel()
+        if attempt.response.code < 300 and not attempt.may_have_arrived:
+            # It cannot have taken a message that it has not seen the end of
+            return NoAnswer(False, "answered before it had the request")
         return attempt.answer()
 
     async def close(self) -> None:
@@ -135,7 +143,9 @@ class _Attempt:
         self._body = CappedBody(ANSWER_OCTETS)
 
     async def run(self) -> None:
-        headers = Headers({name: [value] for name, value in self._request.headers.items()})
+        headers = Headers({"User-Agent": [USER_AGENT]})
+        for name, value in self._request.headers.items():
+            headers.setRawHeaders(name, [value])
         self.response = await self._client.request(
             self._request.method,
             ready_url(self._request.url),
@@ -148,6 +158,11 @@ class _Attempt:
         )
         self.response.deliverBody(self._body)
         await self._body.done
+
+    def stop(self) -> None:
+        """Read no more of the body: whoever made it may close its source now."""
+        if self._producer is not None:
+            self._producer.stopProducing()
 
     def answer(self) -> ApiAnswer:
         headers = {

@@ -26,6 +26,9 @@ from zope.interface import implementer
 
 from gateway.http_tls import VerifiedHttps
 
+ANSWERED_EARLY = "TRANSMITTING_AFTER_RECEIVING_RESPONSE"  # of the states of Twisted's HTTP11ClientProtocol
+WRITING = ("TRANSMITTING", ANSWERED_EARLY)
+
 
 @implementer(IHandshakeListener)
 class HttpConnection(HTTP11ClientProtocol):
@@ -52,6 +55,21 @@ class HttpConnection(HTTP11ClientProtocol):
         waiting, self._handshake = self._handshake, None
         if waiting is not None:
             waiting.errback(reason)
+
+    def _giveUp(self, reason: Failure) -> None:
+        """Twisted's name: the answer is there, or was none. A request still being written ends with it.
+
+        Twisted lets such a request run on over a connection that it closes, and fails when its body is closed first.
+        """
+        if self._state not in WRITING or self._currentRequest is None:
+            super()._giveUp(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+            return
+        request: Any = self._currentRequest
+        request.stopWriting()
+        transport: Any = self.transport  # ITransport does not know abortConnection
+        transport.abortConnection()
+        if self._state == ANSWERED_EARLY:  # else connectionLost() fails the request
+            self._disconnectParser(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
     def _abort(self) -> None:
         self._handshake = None  # nobody waits for it any more

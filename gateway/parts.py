@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -40,6 +41,9 @@ from gateway.tables import Problem
 from gateway.tls import ServerContexts, TlsPolicy, self_made_certificate
 from gateway.vendor import load
 
+LAST_PORT = 65535
+PORT = re.compile(r"(?:tcp6?|ssl):(?:(?:.*:)?port=)?(-?[0-9]{1,20})(?::|\Z)")
+INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 BACKLOG = 1024  # connections not yet taken; with Twisted's 50, a burst of clients waits a second for its second SYN
 FIRST_MESSAGE_PORT = "2525"  # what send-test takes by itself
@@ -161,9 +165,12 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
 
     kind = text.partition(":")[0]
     roomy = f"{text}:backlog={BACKLOG}" if kind in ("tcp", "tcp6") and ":backlog=" not in text else text
+    address = bound_address(text)
     try:
+        if address is not None and not 0 <= address.port <= LAST_PORT:
+            raise ValueError(f"ports are 1 to {LAST_PORT}")
         endpoint: IStreamServerEndpoint = serverFromString(reactor, roomy)
-    except (ValueError, TypeError, IndexError, KeyError) as error:
+    except (ValueError, TypeError, IndexError, KeyError, OSError, SSL.Error) as error:  # ssl: reads its certificate
         problem = Problem(
             path, f'expected a server endpoint such as tcp:2587:interface=127.0.0.1, got "{text}" ({error})'
         )
@@ -206,6 +213,31 @@ def first_message_command(settings: Settings) -> str:
     if settings.state_dir != default_state_dir({"HOME": os.environ.get("HOME", "/")}):
         words += ["--certificate", str(settings.state_dir / "tls" / "certificate.pem")]
     return shlex.join(words)
+
+
+class BoundAddress(NamedTuple):
+    """What an endpoint string binds; interface is empty for all addresses, port 0 for any that is free."""
+
+    is_ipv6: bool
+    interface: str
+    port: int
+
+    def collides(self, other: BoundAddress) -> bool:
+        """Whether both cannot be had at once."""
+        if (self.is_ipv6, self.port) != (other.is_ipv6, other.port) or not self.port:
+            return False
+        return self.interface == other.interface or not (self.interface and other.interface)
+
+
+def bound_address(endpoint: str) -> BoundAddress | None:
+    """The address in an endpoint string of TCP or TLS; None for other kinds, and for what is no endpoint string."""
+    port = PORT.match(endpoint)
+    if port is None:
+        return None
+    found = INTERFACE.search(endpoint)
+    interface = found[1].replace("\\", "") if found is not None else ""
+    is_ipv6 = endpoint.startswith("tcp6:") or ":" in interface
+    return BoundAddress(is_ipv6, "" if interface in ("0.0.0.0", "::") else interface, int(port[1]))  # noqa: S104 - compared
 
 
 def tcp_port(endpoint: str) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +51,8 @@ from gateway.store.sqlite import SqliteStore, StoreError
 from gateway.vendor import load
 
 LOG = Logger(namespace="mailgateway")
+DESCRIPTORS_PER_SESSION = 3  # the client's socket, the vendor's, a spool file
+OTHER_DESCRIPTORS = 150  # the ports, the store, kept vendor connections, what Python has open
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
 
 
@@ -70,6 +74,8 @@ class GatewayService(Service):
     def startService(self) -> None:
         """Make the parts and listen."""
         self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
+        self._reactor.callWhenRunning(signal.signal, signal.SIGHUP, self._keep_settings)
+        _raise_descriptor_limit(DESCRIPTORS_PER_SESSION * self._settings.limits.sessions + OTHER_DESCRIPTORS)
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         try:
             self._start()
@@ -202,6 +208,11 @@ class GatewayService(Service):
         """SIGTERM ends in exit status 0, which twistd's own way does not; a second one does not wait."""
         self._reactor.callFromThread(self._reactor.stop if self.running else self._abort)
 
+    def _keep_settings(self, *_: object) -> None:
+        """SIGHUP asks other services to read their settings again; by itself it would end the process."""
+        told = "SIGHUP: the settings are read at the start only; restart to use others"
+        self._reactor.callFromThread(LOG.info, told)
+
     async def _stop(self) -> None:
         drained = DeferredList([factory.drain() for factory in self._factories])
         deadline = self._reactor.callLater(self._settings.limits.drain_seconds, self._abort)
@@ -217,6 +228,20 @@ class GatewayService(Service):
     def _abort(self) -> None:
         for factory in self._factories:
             factory.abort()
+
+
+def _raise_descriptor_limit(needed: int) -> None:
+    """Systems give 1,024 at first, for programs that use select(), and let a process raise that as far as it may.
+
+    The reactor here is epoll's; 1,024 would be used up by 340 sessions.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit of their own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        told = "only {allowed} open files are allowed, and limits.sessions may need {needed}"
+        LOG.warn(told, allowed=allowed, needed=needed)
 
 
 class Options(UsageOptions):

@@ -29,6 +29,10 @@ from gateway.vendor import load
 __all__ = ["Limits", "Settings", "SettingsError", "embedded", "read_settings"]
 
 CONSOLE_PORT = 8025
+FILE_OCTETS = 1024 * 1024  # a thousand listeners with all their settings have half of that; more is another file
+DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")  # RFC 5321 §4.1.2
+HOSTNAME_OCTETS = 255  # RFC 5321 §4.5.3.1.2
+HOSTNAME_EXPECTED = f'expected a domain name or an address such as "[192.0.2.1]", of at most {HOSTNAME_OCTETS} octets'
 TlsMode = Literal["starttls", "implicit", "optional", "none"]
 
 
@@ -89,7 +93,7 @@ class Store:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Only SQLite for now."""
-        if self.url and not self.url.startswith("sqlite:"):
+        if self.url and not (self.url.startswith("sqlite:") and self.url.removeprefix("sqlite:").strip()):
             yield "url", f'expected "sqlite:" and a path, got "{self.url}"'
 
 
@@ -154,7 +158,9 @@ DEFAULT_LISTENERS = (
 
 
 def _default_hostname() -> str:
-    return platform.node() or "localhost"
+    """This machine's name, unless it is none that may stand in a greeting."""
+    name = platform.node()
+    return name if _is_hostname(name) else "localhost"
 
 
 def default_state_dir(environment: Mapping[str, str] = os.environ) -> Path:
@@ -184,7 +190,9 @@ class Settings:
         return Path(self.store.url.removeprefix("sqlite:")) if self.store.url else self.state_dir / "store.sqlite"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Routes lead to vendors that exist, and every listener's dialect has one."""
+        """The gateway has a name, routes lead to vendors that exist, and every listener's dialect has one."""
+        if not _is_hostname(self.hostname):
+            yield "hostname", HOSTNAME_EXPECTED
         if not self.listeners:
             yield "listeners", "expected at least one listener"
         for number, route in enumerate(self.routes):
@@ -192,7 +200,7 @@ class Settings:
                 if name not in self.vendors:
                     yield (
                         f"routes[{number}].vendors",
-                        f"there is no [vendors.{name}]; there are: {_names(self.vendors)}",
+                        f"there is no [vendors.{name}]; there are: {', '.join(self.vendors)}",
                     )
         for number, listener in enumerate(self.listeners):
             if self.key_vendor(listener.dialect) is None and not any(one.key for one in self.vendors.values()):
@@ -212,7 +220,9 @@ class Settings:
 def read_settings(path: Path) -> Settings:
     """The settings of a file. SettingsError lists everything that is wrong with it."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(_read(path).decode("utf-8"))
+    except RecursionError:
+        raise SettingsError([Problem(str(path), "no settings: nested too deeply")]) from None
     except OSError as error:
         raise SettingsError([Problem(str(path), error.strerror or "cannot be read")]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -222,6 +232,14 @@ def read_settings(path: Path) -> Settings:
     if problems or not isinstance(settings, Settings):
         raise SettingsError(problems)
     return settings
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        octets = file.read(FILE_OCTETS + 1)
+    if len(octets) > FILE_OCTETS:
+        raise SettingsError([Problem(str(path), f"expected at most {FILE_OCTETS:,} octets")])
+    return octets
 
 
 def embedded() -> Settings:
@@ -238,6 +256,17 @@ def _mechanism_problems(names: tuple[str, ...] | None) -> Iterator[tuple[str, st
         if name not in MECHANISMS:
             known = ", ".join(MECHANISMS)
             yield f"mechanisms[{number}]", f"no mechanism {json.dumps(name)} is known; known are: {known}"
+
+
+def _is_hostname(name: str) -> bool:
+    """Whether it is a domain or an address literal (RFC 5321 §4.1.2, §4.1.3)."""
+    literal = re.fullmatch(r"\[(IPv6:)?([0-9A-Fa-f.:]+)\]", name)
+    if literal is None:
+        return len(name) <= HOSTNAME_OCTETS and DOMAIN.fullmatch(name) is not None
+    try:
+        return ipaddress.ip_address(literal[2]).version == (6 if literal[1] else 4)
+    except ValueError:
+        return False
 
 
 def _is_vendor(name: str) -> bool:
@@ -267,7 +296,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _names(table: dict[str, VendorSettings]) -> str:
-    return ", ".join(table)

@@ -115,12 +115,20 @@ class Vendor(Protocol):
 
 
 def load(name: str) -> Vendor:
-    """The vendor of that name: its file in gateway/vendors/ is its registry entry. LookupError when there is none."""
-    if not name.isidentifier():
+    """The vendor of that name: its file in gateway/vendors/ is its registry entry. LookupError when there is none.
+
+    A file that imports what is not there fails with its own ModuleNotFoundError.
+    """
+    full_name = f"gateway.vendors.{name}"
+    if not name.isidentifier() or name.startswith("_"):
         raise LookupError(name)
     try:
-        module = importlib.import_module(f"gateway.vendors.{name}")
+        module = importlib.import_module(full_name)
     except ModuleNotFoundError as error:
+        if error.name != full_name:
+            raise
         raise LookupError(name) from error
-    vendor: Vendor = module.VENDOR
+    vendor: Vendor | None = getattr(module, "VENDOR", None)
+    if vendor is None:
+        raise LookupError(name)
     return vendor

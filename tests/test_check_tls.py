@@ -1,11 +1,13 @@
-"""What "mailgateway check" says of certificates, names and networks, before anything listens."""
+"""What "mailgateway check" says of certificates, names, networks and ports, before anything listens."""
 
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 from twisted.internet.testing import MemoryReactorClock
 
 from gateway.check import check_settings
+from gateway.command import main
 from gateway.settings import read_settings
 from tests.smtp.certificates import Authority
 
@@ -88,3 +90,38 @@ def test_a_setting_that_cannot_work_is_named_with_the_reason(problems, text, pro
 def test_a_check_makes_no_certificate(problems, tmp_path):
     assert problems(LISTENER) == []
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        ('[[listeners]]\nendpoint = "ssl:443"\n', "listeners[0].endpoint", "expected a server endpoint"),
+        ('[[listeners]]\nendpoint = "tcp:99999"\n', "listeners[0].endpoint", "65535"),
+        ('[[listeners]]\nendpoint = "tcp:port=-1"\n', "listeners[0].endpoint", "65535"),
+        (LISTENER + LISTENER, "listeners[1].endpoint", "is that of listeners[0]"),
+        (LISTENER + '[[listeners]]\nendpoint = "tcp:2587"\n', "listeners[1].endpoint", "is that of listeners[0]"),
+        ('[[listeners]]\nendpoint = "tcp:8025"\n', "listeners[0].endpoint", "is that of console"),
+    ],
+)
+def test_ports_that_a_start_could_not_have_are_named(problems, text, path, words):
+    (problem,) = problems(text)
+    assert problem.startswith(f"{path}: ")
+    assert words in problem
+
+
+def test_ports_on_different_addresses_do_not_collide(problems):
+    other = LISTENER.replace("127.0.0.1", "127.0.0.2")
+    free = '[[listeners]]\nendpoint = "tcp:0"\n'
+    assert problems(LISTENER + other + free + free) == []
+
+
+def test_a_key_that_systemd_will_pass_is_a_note_outside_of_the_unit(tmp_path, monkeypatch):
+    file = tmp_path / "gateway.toml"
+    file.write_text(f'state_dir = "{tmp_path}"\n[vendors.postscale]\napi = "postscale"\nkey = {{ credential = "k" }}\n')
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    told = CliRunner().invoke(main, ["check", str(file)])
+    assert told.exit_code == 0, told.output
+    assert "vendors.postscale.key: not looked at" in told.output
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "none"))
+    told = CliRunner().invoke(main, ["check", str(file)])
+    assert told.exit_code == 1

@@ -5,12 +5,15 @@ credentials of the operator; and partial success.
 from __future__ import annotations
 
 import re
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from tests.http.peers import Server
 from tests.running import add_credential, connected, credentials, leaks, letter, log_in, run, send
+from tests.smtp.own_gateway import logged
 
 KEY = "ps_test_end_to_end"
 GOOD = "ann@cust.example"
@@ -194,6 +197,26 @@ def test_a_credential_sends_with_the_operators_key_until_it_is_deactivated(relay
     assert secret not in relay.log() + credentials(relay, "list").stdout
 
 
+def test_the_command_says_which_store_it_wrote_to_and_that_a_name_stays_taken(relay):
+    store = str(relay.log_file.with_name("state") / "store.sqlite")
+    assert store in credentials(relay, "add", "--vendor", "keyed", "shop-5").stderr
+    gone = credentials(relay, "deactivate", "shop-5")
+    assert "stays taken" in gone.stdout
+    assert store in gone.stderr
+    assert credentials(relay, "add", "--vendor", "keyed", "shop-5").returncode == 1
+
+
+def test_a_hangup_signal_does_not_end_the_gateway(relay):
+    relay.process.send_signal(signal.SIGHUP)
+    assert logged(relay, "SIGHUP", "read at the start only")
+    assert relay.is_ready()
+
+
+def test_the_gateway_may_open_as_many_files_as_the_system_allows(relay):
+    limits = Path(f"/proc/{relay.process.pid}/limits").read_text().split("Max open files")[1].split()
+    assert limits[0] == limits[1]
+
+
 def test_a_credential_of_a_vendor_without_key_has_to_wait(relay):
     secret = add_credential(relay, "shop-3", "keyless")
     with connected(relay) as client:
@@ -207,6 +230,8 @@ def test_a_credential_of_a_vendor_without_key_has_to_wait(relay):
         (("add", "--vendor", "nosuch", "shop-4"), "--vendor has to be one of"),
         (("add", "shop-4"), "--vendor has to be one of"),
         (("add", "--vendor", "keyed", "a b"), "3 to 64"),
+        (("add", "--vendor", "keyed", "PostScale"), "the user name that goes with an API key"),
+        (("add", "--vendor", "keyed", "poststack"), "the user name that goes with an API key"),
         (("deactivate", "nobody"), "there is no credential"),
     ],
 )

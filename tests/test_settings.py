@@ -8,6 +8,7 @@ import pytest
 
 from gateway.secret import Secret, SecretError
 from gateway.settings import Settings, SettingsError, VendorSettings, embedded, read_settings
+from gateway.vendor import load
 
 VENDOR = '[vendors.postscale]\napi = "postscale"\n'
 
@@ -38,6 +39,15 @@ def test_an_empty_file_is_all_defaults(tmp_path):
     [
         ("hostnam = 'x'", "hostnam", "did you mean hostname?"),
         ("hostname = 5", "hostname", "expected a string"),
+        ("hostname = 'a b'", "hostname", "a domain name"),
+        ("hostname = 'ünï.example'", "hostname", "a domain name"),
+        ("hostname = 'x.example\\u000d'", "hostname", "a domain name"),
+        ("hostname = '-x.example'", "hostname", "a domain name"),
+        ("hostname = '[192.0.2.300]'", "hostname", "a domain name"),
+        (f"hostname = '{'a.' * 128}a'", "hostname", "255"),
+        ("[store]\nurl = 'sqlite:'", "store.url", '"sqlite:" and a path'),
+        ("[vendors.x]\napi = '__init__'", "vendors.x.api", "is known"),
+        ("[[listeners]]\nendpoint = 'tcp:1'\ndialect = '__init__'", "listeners[0].dialect", "is known"),
         ("listeners = []", "listeners", "at least one listener"),
         ("[[listeners]]\ntls = 'none'", "listeners[0].endpoint", "missing"),
         ("[[listeners]]\nendpoint = 'tcp:1'\ntls = 'ssl'", "listeners[0].tls", '"starttls" or "implicit"'),
@@ -63,6 +73,39 @@ def test_an_empty_file_is_all_defaults(tmp_path):
 def test_what_is_wrong_is_told_with_its_path_and_what_was_expected(tmp_path, text, path, words):
     problems = problems_of(tmp_path, text)
     assert any(one.startswith(f"{path}: ") and words in one for one in problems), problems
+
+
+@pytest.mark.parametrize(
+    "name", ["localhost", "smtp.shop.example", "xn--mnchen-3ya.example", "[192.0.2.1]", "[IPv6:::1]"]
+)
+def test_names_that_the_gateway_may_have(tmp_path, name):
+    assert problems_of(tmp_path, f'hostname = "{name}"') == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"), [("my_host", "localhost"), ("mx-1.example", "mx-1.example"), ("", "localhost")]
+)
+def test_a_machine_with_a_name_that_is_no_domain_is_localhost(monkeypatch, machine, name):
+    monkeypatch.setattr("platform.node", lambda: machine)
+    assert Settings().hostname == name
+
+
+def test_a_broken_vendor_file_is_not_taken_for_none(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("import no_such_module_anywhere\n")
+    (tmp_path / "empty.py").write_text("")
+    monkeypatch.setattr("gateway.vendors.__path__", [str(tmp_path)])
+    with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
+        load("broken")
+    with pytest.raises(LookupError, match="empty"):
+        load("empty")
+
+
+def test_what_is_too_much_for_settings_is_told(tmp_path):
+    (deep,) = problems_of(tmp_path, f"x = {'[' * 5000}{']' * 5000}")
+    (large,) = problems_of(tmp_path, "#" * (1024 * 1024 + 1))
+    assert "nested too deeply" in deep
+    assert "1,048,576 octets" in large
+    assert problems_of(tmp_path, "#" * 1024 * 1024) == []
 
 
 def test_a_dialect_that_nobody_can_log_in_with_is_told(tmp_path):

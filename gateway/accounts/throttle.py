@@ -1,45 +1,105 @@
-"""Counts failed logins per address and per account, in windows, within bounded memory, and says how long to wait."""
+"""Counts failed logins per address and per account, in windows, within bounded memory, and says how long to wait.
+
+Names and secrets are kept only as keyed hashes; the key is of this process alone.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import secrets
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
-ADDRESSES = 10_000  # about 2 MB; whoever comes from more addresses than that is not stopped by counting them
+ADDRESSES = 10_000  # 4 MB, 12 MB if each has a hundred secrets; who has more addresses is not stopped by counting them
 FIRST_DELAY_SECONDS = 0.1  # nobody who mistypes notices it
+NAME_OCTETS = 16  # of the hash of an address or account: no two are ever alike
+GUESS_OCTETS = 8  # of the hash of a secret: two alike among a hundred would only count as one
+
+
+@dataclass(slots=True)
+class _Failures:
+    """The failures of one address or account since its window began; unseen: those whose secret was not shown."""
+
+    began_seconds: float
+    times: int = 0
+    unseen: int = 0
+    guesses: array[int] = field(default_factory=lambda: array("Q"))
+
+    @property
+    def distinct(self) -> int:
+        return self.unseen + len(self.guesses)
 
 
 class FailedLoginCount:
-    """How often each address and account has failed since its window began; an IPv6 address counts as its /64."""
+    """How often each address and account has failed since its window began; an IPv6 address counts as its /64.
+
+    maximum is for the different pairs of user name and secret that an address may fail with: a client that repeats one
+    stale secret guesses nothing, and must not shut out its neighbours.
+    """
 
     def __init__(self, maximum: int, window_seconds: float, delay_seconds: float, seconds: Callable[[], float]) -> None:
         self._maximum = maximum
         self._window_seconds = window_seconds
         self._delay_seconds = delay_seconds
         self._seconds = seconds
-        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._key = secrets.token_bytes(NAME_OCTETS)
+        self._failures: OrderedDict[bytes, _Failures] = OrderedDict()
 
     def exceeded(self, peer: str) -> bool:
-        """Whether this address has failed too often in its window."""
-        return self._count(_network(peer))[0] >= self._maximum
+        """Whether this address has failed with too many different secrets in its window."""
+        return self._current(self._address(peer)).distinct >= self._maximum
 
-    def add(self, *names: str) -> float:
-        """One more failed login under each of these names; gives the seconds to wait, which double each time."""
-        return max(self._add(_network(name)) for name in names)
+    def add(self, peer: str, user_name: str, secret: str | None) -> float:
+        """One more failed login from there; gives the seconds to wait, which double each time.
 
-    def _add(self, network: str) -> float:
-        failures, began = self._count(network)
-        self._counts[network] = (failures + 1, began)
-        self._counts.move_to_end(network)
-        if len(self._counts) > ADDRESSES:
-            self._counts.popitem(last=False)
-        return min(self._delay_seconds, FIRST_DELAY_SECONDS * 2.0 ** min(failures, 30))
+        user_name may be empty. secret is None where the mechanism does not show it: each counts as a new one then.
+        """
+        address = self._add(self._address(peer))
+        if address.distinct < self._maximum:
+            self._note(address, user_name, secret)
+        failures = [address]
+        if user_name:
+            failures.append(self._add(self._hash("account", user_name, octets=NAME_OCTETS)))
+        return max(self._delay(one.times - 1) for one in failures)
 
-    def _count(self, network: str) -> tuple[int, float]:
+    def _note(self, address: _Failures, user_name: str, secret: str | None) -> None:
+        if secret is None:
+            address.unseen += 1
+            return
+        guess = int.from_bytes(self._hash(user_name, secret, octets=GUESS_OCTETS))
+        if guess not in address.guesses:
+            address.guesses.append(guess)
+
+    def _add(self, name: bytes) -> _Failures:
+        failures = self._failures[name] = self._current(name)
+        failures.times += 1
+        self._failures.move_to_end(name)
+        if len(self._failures) > ADDRESSES:
+            self._failures.popitem(last=False)
+        return failures
+
+    def _current(self, name: bytes) -> _Failures:
         now = self._seconds()
-        failures, began = self._counts.get(network, (0, now))
-        return (failures, began) if now - began < self._window_seconds else (0, now)
+        failures = self._failures.get(name)
+        is_current = failures is not None and now - failures.began_seconds < self._window_seconds
+        return failures if failures is not None and is_current else _Failures(now)
+
+    def _delay(self, failures_before: int) -> float:
+        return min(self._delay_seconds, FIRST_DELAY_SECONDS * 2.0 ** min(failures_before, 30))
+
+    def _address(self, peer: str) -> bytes:
+        return self._hash("address", _network(peer), octets=NAME_OCTETS)
+
+    def _hash(self, *parts: str, octets: int) -> bytes:
+        """A keyed hash of the parts, each with its length before it, so that none runs into the next."""
+        keyed = hashlib.blake2b(key=self._key, digest_size=octets)
+        for part in parts:
+            encoded = part.encode("utf-8", "surrogatepass")
+            keyed.update(len(encoded).to_bytes(8) + encoded)
+        return keyed.digest()
 
 
 def _network(peer: str) -> str:

@@ -6,7 +6,7 @@ The console is open on loopback without login, so a foreign web page in the same
 from __future__ import annotations
 
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from klein.resource import KleinResource
 from twisted.web.iweb import IRequest
@@ -108,7 +108,18 @@ class Guard:
             return _refuse(web, 421, b"Misdirected Request", "This console does not answer for this host name.\n")
         if is_forged(web):
             return _refuse(web, 403, b"Forbidden", "This request came from another web site.\n")
+        if not _is_text(web.path):
+            return _refuse(web, 400, b"Bad Request", "This path is no UTF-8.\n")
         return self._inner.render(request)
+
+
+def _is_text(path: bytes) -> bool:
+    """Whether a path can be decoded; klein answers one that cannot with a trace in the log."""
+    try:
+        unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refuse(request: WebRequest, status: int, phrase: bytes, text: str) -> bytes:

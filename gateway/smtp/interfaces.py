@@ -31,10 +31,10 @@ class FailedLogins(Protocol):
     """Counts failed logins per address and per account."""
 
     def exceeded(self, peer: str) -> bool:
-        """Whether this address has failed too often lately."""
+        """Whether this address has failed with too many different secrets lately."""
 
-    def add(self, *names: str) -> float:
-        """One more failed login under each of these names; gives the seconds to wait before it is answered."""
+    def add(self, peer: str, user_name: str, secret: str | None) -> float:
+        """One more failed login; gives the seconds to wait before it is answered. None: the secret was not shown."""
 
 
 class SessionHost(Protocol):

@@ -40,13 +40,14 @@ class Limits:
     failed_logins: int = 3
     """A person mistypes twice; a program with a wrong password only repeats it."""
     failed_logins_per_address: int = 100
-    """Within failed_login_window_seconds: an office behind one address with a stale password stays below it."""
+    """Different pairs of user name and secret within the window: an office behind one address has fewer people who
+    mistype, and a client that repeats its stale password counts once."""
     failed_login_window_seconds: int = 10 * MINUTE
-    """Makes guessing one key in ten minutes as slow as 14,400 guesses a day, against 128-bit keys."""
+    """With 100 guesses in each window an address has 14,400 a day, which is nothing against a key of 128 bits."""
     failed_login_delay_seconds: float = 2.0
     """The longest wait before a failed login is answered; it starts at a tenth of a second and doubles each time."""
     sessions: int = 800
-    """Two sockets and a spool file each, within the 4,096 descriptors that the service unit asks for."""
+    """Two sockets and a spool file each make 2,400 descriptors; the service unit allows 65,536."""
     sessions_per_address: int = 100
     """Twice what mail libraries open in their pools from one host."""
     spool_memory_octets: int = 256 * 1024

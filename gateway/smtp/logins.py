@@ -18,7 +18,7 @@ from gateway.outcome import Cause, Reply, printable, reply_for
 from gateway.smtp import events, replies
 from gateway.smtp.credentials import IVerifiedLogin, LookupChecker, credentials_of
 from gateway.smtp.interfaces import SessionHost
-from gateway.smtp.mechanisms.exchange import Lookup, RefusedLogin
+from gateway.smtp.mechanisms.exchange import BearerLogin, Login, Lookup, PasswordLogin, RefusedLogin
 
 USER_NAME_CHARACTERS = 64
 """What of a user name is logged: all of one of ours, and little of what somebody makes up."""
@@ -58,7 +58,7 @@ class Logins:
         except UnauthorizedLogin as error:
             cause = error.cause if isinstance(error, LoginRefused) else Cause.AUTHENTICATION_FAILED
             reason = event.login.reason if isinstance(event.login, RefusedLogin) else cause.name.lower()
-            raise Rejection(await self._refused(user_name, cause, reason)) from None
+            raise Rejection(await self._refused(event.login, cause, reason)) from None
         except LoginUndecided as error:
             raise Rejection(self._undecided(user_name, error)) from None
         self._host.report(LoggedIn(self._session_id, self._peer, str(avatar), event.mechanism))
@@ -68,11 +68,10 @@ class Logins:
         if self._host.failed_logins.exceeded(self._peer):
             raise Rejection(replies.TOO_MANY_LOGINS)
 
-    async def _refused(self, user_name: str, cause: Cause, reason: str) -> Reply:
-        names = [self._peer, f"user {user_name}"] if user_name else [self._peer]
-        delay_seconds = self._host.failed_logins.add(*names)
+    async def _refused(self, login: Login, cause: Cause, reason: str) -> Reply:
+        delay_seconds = self._host.failed_logins.add(self._peer, login.user_name, _shown_secret(login))
         await deferLater(self._host.clock, delay_seconds)
-        self._report(user_name, reason, temporary=False)
+        self._report(login.user_name, reason, temporary=False)
         return reply_for(cause, "", self._wording)
 
     def _undecided(self, user_name: str, error: LoginUndecided) -> Reply:
@@ -84,3 +83,11 @@ class Logins:
         if len(user_name) > LONGEST_NAME_CHARACTERS and "@" not in user_name:
             shown = f"{printable(user_name)[:4]}..."
         self._host.report(LoginFailed(self._session_id, self._peer, shown, temporary, reason))
+
+
+def _shown_secret(login: Login) -> str | None:
+    """What the client tried, where its mechanism shows it."""
+    match login:
+        case PasswordLogin(_, secret) | BearerLogin(_, secret):
+            return secret
+    return None

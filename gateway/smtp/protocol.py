@@ -266,7 +266,6 @@ class SubmissionProtocol(ESMTP):
 
     def _expire(self, reply: Reply) -> None:
         self.session.shut(reply)
-        self._host.report(SessionCut(self.session_id, self.peer, f"{reply.code} {reply.text}"))
         waiting, self._octets = self._octets, None
         if waiting is not None:
             waiting.callback(None)
@@ -277,16 +276,20 @@ class SubmissionProtocol(ESMTP):
         """Say the last word and close; a peer that does not close its side is cut off (Twisted issue 7926)."""
         self._deadlines.stop()
         self._drop_message()
-        if self._lost:
+        if self._lost or self._closing is not None:
             return
-        self._flush()
+        output = self.session.take_output()
+        last_word = output.rstrip().rpartition(b"\r\n")[2].decode("ascii")
+        if not last_word.startswith(f"{replies.CLOSING.code} "):
+            self._host.report(SessionCut(self.session_id, self.peer, last_word))
+        self.transport.write(output)
         self.transport.loseConnection()
         self._closing = self._host.clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)
 
     def _report_failure(self, failure: Failure) -> None:
-        self._host.report(Failed(self.session_id, failure.getTraceback()))
         self.session.shut(replies.LOCAL_ERROR._replace(code=421))
         self._hang_up()
+        self._host.report(Failed(self.session_id, failure.getTraceback()))
 
 
 def _text(response: str | bytes) -> str:

@@ -43,7 +43,7 @@ AUTH_MALFORMED = Reply(501, "Authentication response cannot be decoded", "5.5.2"
 TOO_MANY_RECIPIENTS = Reply(452, "Too many recipients", "4.5.3")  # RFC 5321 §4.5.3.1.10
 DECLARED_TOO_LARGE = Reply(552, "Message size exceeds the limit", "5.3.4")  # RFC 1870 §6.1
 TOO_LARGE = Reply(552, "Message size exceeds the limit", "5.3.4")  # RFC 1870 §6.3
-CHUNK_SIZE_UNKNOWN = Reply(421, "Size of the chunk not recognized", "5.5.4")  # RFC 3030 §2, RFC 5321 §3.8
+CHUNK_SIZE_UNKNOWN = Reply(421, "Size of the chunk not recognized", "4.5.0")  # RFC 3030 §2, RFC 5321 §3.8
 CHUNKS_BEGUN = Reply(503, "The message has begun with BDAT; go on with BDAT, or RSET", "5.5.1")  # RFC 3030 §2
 BINARY_NEEDS_BDAT = Reply(503, "BODY=BINARYMIME needs BDAT", "5.5.1")  # RFC 3030 §3
 REQUIRETLS_REFUSED = Reply(550, "REQUIRETLS cannot be kept: the message leaves by HTTP", "5.7.30")  # RFC 8689 §4.2.1

@@ -177,7 +177,7 @@ class Session:
             self._heard = True
             self._obey_line(line)
         except EndlessLineError:
-            conversation.shut(replies.LINE_TOO_LONG._replace(code=421))
+            conversation.shut(replies.LINE_TOO_LONG._replace(code=421, enhanced="4.5.0"))
         except GrammarError as error:
             self._refuse(error)
         return True

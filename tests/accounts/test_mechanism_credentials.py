@@ -233,14 +233,14 @@ def test_the_list_shows_which_mechanisms_a_credential_serves(command, tmp_path):
     assert command("add", "plain").exit_code == 0
     assert not (tmp_path / "state" / KEY_FILE).exists()
     assert command("add", "--challenge-mechanisms", "shop").exit_code == 0
-    rows = {line.split("\t")[0]: line.split("\t")[4].split() for line in command("list").output.splitlines()}
+    rows = {line.split("\t")[0]: line.split("\t")[4].split() for line in command("list").stdout.splitlines()}
     assert rows == {"plain": ALWAYS, "shop": ALWAYS + CHALLENGE}
 
 
 def test_a_secret_made_anew_is_shown_once(command):
-    first = command("add", "shop").output
+    first = command("add", "shop").stdout
     second = command("regenerate", "shop")
     assert second.exit_code == 0
-    assert second.output.splitlines()[0] == "user name: shop"
-    assert second.output.splitlines()[1] not in first
+    assert second.stdout.splitlines()[0] == "user name: shop"
+    assert second.stdout.splitlines()[1] not in first
     assert command("regenerate", "nobody").exit_code == 1

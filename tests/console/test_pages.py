@@ -287,3 +287,9 @@ def test_a_client_that_leaves_while_streaming_stops_the_stream(console):
         connection.close()
     assert console.get("/livez").status == 200
     assert console.anonymous_octets() - before < 12_000_000
+
+
+def test_a_path_that_is_no_text_is_refused_by_the_guard(console):
+    answer = console.get("/%ff%fe")
+    assert (answer.status, answer.text) == (400, "This path is no UTF-8.\n")  # klein's own refusal leaves a trace
+    assert answer.headers["X-Frame-Options"] == "DENY"

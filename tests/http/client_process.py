@@ -29,23 +29,28 @@ class LongSource:
 
     def __init__(self, octets: int) -> None:
         self.base64_octets = octets
+        self.closed = False
 
     def pieces(self):
         for start in range(0, self.base64_octets, len(PIECE)):
+            if self.closed:
+                raise ValueError("I/O operation on closed file")
             yield PIECE[: self.base64_octets - start]
 
 
-def body_of(document) -> JsonBody | None:
-    if isinstance(document, dict) and "octets" in document:
-        document = {"content": LongSource(document["octets"])}
-    return None if document is None else JsonBody(document)
+def body_of(document) -> tuple[JsonBody | None, LongSource]:
+    source = LongSource(document["octets"] if isinstance(document, dict) and "octets" in document else 0)
+    if source.base64_octets:
+        document = {"content": source}
+    return (None if document is None else JsonBody(document)), source
 
 
 async def exchange(client: HttpClient, asked: dict) -> None:
     headers = {"Authorization": f"Bearer {asked['key']}", "Content-Type": "application/json"}
     request = ApiRequest(asked["method"], asked["url"], headers)
-    body = body_of(asked["body"])
+    body, source = body_of(asked["body"])
     answer = await client.exchange(request, body, asked["deadline_seconds"])
+    source.closed = True  # as a message's spool is, once its outcome is known
     if isinstance(answer, ApiAnswer):
         told = {"status": answer.status, "headers": dict(answer.headers), "body": answer.body[:1000].decode("latin-1")}
         told["body_octets"] = len(answer.body)

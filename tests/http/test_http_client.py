@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import struct
@@ -9,6 +10,7 @@ import threading
 
 import pytest
 
+from gateway import __version__
 from gateway.http_client import ANSWER_OCTETS
 
 from .peers import KEY
@@ -135,6 +137,42 @@ def test_an_early_answer_to_a_long_request_is_read(client, serve):
     told = client.exchange(serve(script).url, {"octets": 20_000_000})
     answered(told, 413)
     assert told["body"] == '{"error": "too large"}'
+
+
+def test_an_early_answer_ends_the_request_and_a_good_one_is_none(client, serve):
+    """It cannot have the whole message, so there is nothing that it could have accepted."""
+    ended = threading.Event()
+
+    def script(visit):
+        visit.read_head()
+        visit.answer(b"{}", "202 Accepted")
+        with contextlib.suppress(OSError):
+            while visit.connection.recv(65536):
+                pass
+        ended.set()
+
+    told = client.exchange(serve(script).url, {"octets": 60_000_000})
+    unanswered(told, wholly_written=False)
+    assert told["reason"] == "answered before it had the request"
+    assert ended.wait(10)
+
+
+def test_what_is_no_answer_is_none_in_the_middle_of_the_request_too(client, serve):
+    def script(visit):
+        visit.read_head()
+        visit.connection.sendall(b"HTTP/1.1 abc\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while visit.connection.recv(65536):
+                pass
+
+    unanswered(client.exchange(serve(script).url, {"octets": 60_000_000}), wholly_written=False)
+
+
+def test_the_gateway_names_itself_to_the_vendor(client, serve):
+    heads = []
+    server = serve(lambda visit: heads.append(visit.read_request()) or visit.answer())
+    answered(client.exchange(server.url, BODY))
+    assert f"User-Agent: mailgateway/{__version__}\r\n" in heads[0]
 
 
 def test_an_answer_beyond_the_cap_is_cut_and_its_status_counts(client, serve):
@@ -292,3 +330,4 @@ def test_no_exchange_above_left_the_key_or_a_traceback_in_the_log(client):
     log = client.log()
     assert KEY not in log
     assert "Traceback" not in log, log
+    assert "Error writing request" not in log

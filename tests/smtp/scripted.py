@@ -12,6 +12,7 @@ from twisted.mail.smtp import SMTPServerError
 from gateway.errors import LoginRefused, LoginUndecided, Rejection
 from gateway.outcome import Cause, Reply, printable, reply_for
 from gateway.smtp import events, replies
+from gateway.smtp.credentials import credentials_of
 from gateway.smtp.extensions import SessionRules
 from gateway.smtp.limits import Limits
 from gateway.vendor import load
@@ -81,7 +82,8 @@ class ScriptedWorld:
     def _ask(self, event: events.Event) -> Reply:
         match event:
             case events.LoginWanted():
-                check_login(event.login.user_name, event.login.password)
+                credentials = credentials_of(event.login)
+                check_login(credentials.username.decode(), credentials.password.decode())
                 return replies.AUTHENTICATED
             case events.ReversePath():
                 check_place("mail", event.address, self.rules)

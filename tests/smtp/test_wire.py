@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from gateway.smtp.lines import ENDLESS_OCTETS
 from tests.smtp.wire import LOG_IN, TRANSACTION, WireClient, connect, logged_in
 
 MIB = 1024 * 1024
@@ -41,6 +42,10 @@ def seconds_until_closed(client: WireClient) -> float:
         while client.socket.recv(65536):
             pass
     return time.monotonic() - began
+
+
+def cuts(facts) -> list[str]:
+    return [one for one in facts["reports"] if one.startswith("SessionCut")]
 
 
 # -- order of replies
@@ -293,15 +298,70 @@ def test_sessions_per_address_are_limited_and_freed(listeners):
         second.socket.close()
 
 
-def test_failed_logins_are_limited_per_address_over_sessions(listeners):
+def test_different_failed_logins_are_limited_per_address_over_sessions(listeners):
     port = listeners.listen("implicit", failed_logins_per_address=2)
-    for _ in range(2):
+    for response in (b"AGJhZABwYXNz", b"AGJhZABwYXN0"):
         with connect(port) as client:
-            assert client.ask(b"EHLO a\r\nAUTH PLAIN AGJhZABwYXNz\r\n", 2)[1] == "535 Authentication failed"
+            told = client.ask(b"EHLO a\r\nAUTH PLAIN " + response + b"\r\n", 2)
+            assert told[1] == "535 Authentication failed"
     with connect(port) as client:
         client.send(b"EHLO a\r\n" + LOG_IN)
         assert client.until_closed()[1:] == ["421 Too many failed logins"]
     assert listeners.facts(port)["logins"] == 0
+
+
+def test_one_client_with_a_stale_password_does_not_shut_out_its_neighbours(listeners):
+    port = listeners.listen("implicit", failed_logins_per_address=2)
+    for _ in range(4):
+        with connect(port) as client:
+            told = client.ask(b"EHLO a\r\nAUTH PLAIN AGJhZABwYXNz\r\n", 2)
+            assert told[1] == "535 Authentication failed"
+    logged_in(port).socket.close()
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        (b"EHLO a\r\n" + b"XYZZY\r\n" * 2, "421 Too many errors"),
+        (b"EHLO a\r\n" + b"NOOP\r\n" * 20, "421 Too many commands without a message"),
+        (b"EHLO a\r\nAUTH PLAIN AGJhZABwYXNz\r\n", "421 Too many failed logins"),
+        (b"x" * (ENDLESS_OCTETS + 1), "421 Line too long"),
+        (b"GET / HTTP/1.1\r\n", "421 This is an SMTP server"),
+        (b"\x16\x03\x01\x00", "421 Plain SMTP here; use STARTTLS, or a port with TLS from the first octet"),
+        (b"EHLO a\r\nSTARTTLS\r\nNOOP\r\n", "554 Nothing may follow STARTTLS before TLS is up"),
+    ],
+)
+def test_a_session_that_we_end_is_reported_once_with_the_reply(listeners, says, told):
+    limits = {"protocol_errors": 2, "commands_between_messages": 20, "failed_logins": 1}
+    port = listeners.listen("optional", **limits)
+    with WireClient(port) as client:
+        client.send(says)
+        assert client.until_closed()[-1] == told
+    facts = listeners.facts_when(port, lambda facts: facts["sessions"] == 0)
+    assert cuts(facts) == [f"SessionCut(session_id='session-1', peer='127.0.0.1', reply='{told}')"]
+
+
+def test_a_session_that_has_timed_out_is_reported_once_and_one_that_quits_is_not(listeners, hasty):
+    port = listeners.listen("none", **IDLE)
+    with WireClient(port) as client:
+        client.until_closed()
+    with WireClient(port) as client:
+        client.send(b"QUIT\r\n")
+        client.until_closed()
+    facts = listeners.facts_when(port, lambda facts: facts["sessions"] == 0)
+    (cut,) = cuts(facts)
+    assert cut.endswith("reply='421 Timed out waiting for the client')")
+
+
+def test_an_address_that_is_turned_away_for_its_failed_logins_is_reported(listeners):
+    port = listeners.listen("none", failed_logins_per_address=1)
+    for _ in range(2):
+        with WireClient(port) as client:
+            client.send(b"EHLO a\r\nAUTH PLAIN AGJhZABwYXNz\r\nQUIT\r\n")
+            client.until_closed()
+    facts = listeners.facts_when(port, lambda facts: facts["sessions"] == 0)
+    (cut,) = cuts(facts)
+    assert cut.endswith("reply='421 Too many failed logins')")
 
 
 # -- stopping

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.smtp.mechanisms.exchange import Circumstances, Exchange, PasswordLogin, SaslError, text_of
+from gateway.smtp.grammar import upper_ascii
+from gateway.smtp.mechanisms.exchange import (
+    Circumstances,
+    Exchange,
+    PasswordLogin,
+    RefusedLogin,
+    SaslError,
+    text_of,
+)
 
 
 def plain(initial: bytes | None, _: Circumstances) -> Exchange:
@@ -12,9 +20,9 @@ def plain(initial: bytes | None, _: Circumstances) -> Exchange:
     if len(parts) != 3:
         raise SaslError("PLAIN needs authorization identity, user name and password")
     authorization, user_name, password = (text_of(part) for part in parts)
-    if authorization and authorization != user_name:
+    if authorization and upper_ascii(authorization) != upper_ascii(user_name):
         # RFC 4616 §2: acting for another identity is a right that nobody has here
-        raise SaslError("authorization identity differs from the user name")
+        return RefusedLogin(user_name, "the authorization identity is not the user name")
     return PasswordLogin(user_name, password)
 
 

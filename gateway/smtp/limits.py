@@ -33,7 +33,7 @@ class Limits:
     """RFC 5321 §4.5.3.1.6 asks for 1,000; applications that write HTML in one line send more and mean no harm."""
     commands_between_messages: int = 1000
     """A transaction with 100 recipients takes about 104; a client that never sends mail is not one of ours."""
-    messages_per_session: int = 1000
+    messages_per_session: int = 10_000
     """Announced as MAILMAX (RFC 9422). A client with more to send connects again, maybe to another of our machines."""
     protocol_errors: int = 20
     """Clients probe a few unknown commands; whoever goes on speaks another protocol, or guesses."""

@@ -18,7 +18,8 @@ from gateway.content.spool import Spool
 from gateway.features import Feature
 from gateway.ids import new_id
 from gateway.settings import Settings, SettingsError, embedded, read_settings
-from gateway.store.sqlite import SqliteStore, StoreError
+from gateway.store.interface import StoreError
+from gateway.store.sqlite import SqliteStore
 from gateway.vendor import Vendor, load
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")

@@ -47,7 +47,8 @@ from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
-from gateway.store.sqlite import SqliteStore, StoreError
+from gateway.store.interface import StoreError
+from gateway.store.sqlite import SqliteStore
 from gateway.vendor import load
 
 LOG = Logger(namespace="mailgateway")

@@ -20,7 +20,8 @@ from gateway.accounts.seal import Seal
 from gateway.scram import SALT_OCTETS, make_verifier
 from gateway.smtp.mechanisms.exchange import Needs
 from gateway.smtp.sasl import MECHANISMS
-from gateway.store.sqlite import Credential, SqliteStore
+from gateway.store.credential import Credential
+from gateway.store.sqlite import SqliteStore
 
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}\Z")
 SECRET_CHARACTERS = 32  # 190 random bits: the hash need not be slow, only one-way

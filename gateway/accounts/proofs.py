@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from gateway.accounts.seal import Seal
 from gateway.scram import ScramVerifier
 from gateway.smtp.mechanisms.exchange import Lookup, Needs
-from gateway.store.sqlite import Credential, SqliteStore
+from gateway.store.credential import Credential
+from gateway.store.sqlite import SqliteStore
 
 InThread = Callable[[Callable[[], object]], Awaitable[object]]
 

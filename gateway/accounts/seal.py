@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.scram import HASH_OCTETS, LEAST_ITERATIONS, SALT_OCTETS, ScramVerifier
-from gateway.store.sqlite import StoreError
+from gateway.store.interface import StoreError
 
 KEY_FILE = "credentials.key"
 KEY_OCTETS = 32

@@ -9,11 +9,12 @@ import importlib.resources
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gateway.scram import ScramVerifier
+from gateway.store.credential import Credential
+from gateway.store.interface import StoreError
 
 SCHEMA = ("credentials.sql", "mechanisms.sql")
 """The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
@@ -33,23 +34,6 @@ RENEW = (
 )
 
 BUSY_SECONDS = 5.0  # the command line and the gateway write at the same time, but never for long
-
-
-class StoreError(OSError):
-    """The store cannot be used; the text names the file and says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """One credential as it is stored; secret_hash is Argon2id's encoded form, sealed_secret the secret encrypted."""
-
-    user_name: str
-    secret_hash: str
-    vendor: str
-    active: bool
-    created_at: str
-    scram: ScramVerifier | None = field(default=None, repr=False)
-    sealed_secret: bytes | None = field(default=None, repr=False)
 
 
 class SqliteStore:

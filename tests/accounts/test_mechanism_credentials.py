@@ -21,7 +21,8 @@ from gateway.errors import LoginRefused, LoginUndecided
 from gateway.scram import ScramVerifier, make_verifier
 from gateway.smtp.credentials import BearerToken, CertificateUser, VerifiedUser
 from gateway.smtp.mechanisms.exchange import Lookup, Needs
-from gateway.store.sqlite import SqliteStore, StoreError
+from gateway.store.interface import StoreError
+from gateway.store.sqlite import SqliteStore
 
 NOW = datetime.datetime(2026, 11, 21, 16, 0, 5, tzinfo=datetime.UTC)
 ALWAYS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "EXTERNAL", "PLAIN", "LOGIN"]

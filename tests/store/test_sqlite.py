@@ -10,7 +10,9 @@ from contextlib import closing
 import pytest
 
 from gateway.store import sqlite
-from gateway.store.sqlite import SCHEMA, Credential, SqliteStore, StoreError
+from gateway.store.credential import Credential
+from gateway.store.interface import StoreError
+from gateway.store.sqlite import SCHEMA, SqliteStore
 
 ANN = Credential("ann", "$argon2id$x", "main", active=True, created_at="2026-11-21T16:00:00+00:00")
 

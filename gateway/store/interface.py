@@ -1,0 +1,168 @@
+"""The shape of a store. A backend is one file that passes the shared store suite in tests/store.
+
+Work is given to the store as a job: a function of a Transaction. Jobs run in threads of the store's own; those that
+come at the same time may share one commit, and each ends after it, or fails alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from gateway.store.credential import Credential
+from gateway.store.records import (
+    Attempt,
+    Bounce,
+    Claim,
+    DueLane,
+    Selection,
+    State,
+    Step,
+    StoredEvent,
+    StoredMessage,
+    Totals,
+    WebhookPost,
+)
+
+T = TypeVar("T")
+PIECE_OCTETS = 256 * 1024  # content is kept in pieces of this size: few rows for large mail, little memory for any
+
+
+class StoreError(OSError):
+    """The store cannot be used; the text names the database, without password, and says why."""
+
+
+class Transaction(Protocol):
+    """What can be done in a job. All of it is committed, or nothing; calls block, so jobs run in threads."""
+
+    # -- a message comes
+
+    def add_message(self, message: StoredMessage, content: Iterable[bytes] | None, attempts: Sequence[Attempt]) -> None:
+        """Keep a message, with its content in pieces of at most PIECE_OCTETS when it will be needed, and attempts that
+        were made already. Recipients in any state but REJECTED count as accepted."""
+
+    # -- the queue
+
+    def due_lanes(self, now: float, limit: int) -> list[DueLane]:
+        """Lanes and accounts with unclaimed mail whose time has come, or whose time is so far off that only a jump of
+        the clock explains it; a claim whose lease has ended counts as none. Oldest first."""
+
+    def next_due_at(self) -> float | None:
+        """When the next unclaimed message is due; None when none waits."""
+
+    def claim(
+        self, gateway: str, lane: str, account_name: str, now: float, limit: int, lease_seconds: float
+    ) -> list[Claim]:
+        """Take up to so many due messages, oldest first; no other gateway gets them before the lease has ended. The
+        lease is timed by the store's own clock, which wall clocks do not move."""
+
+    def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
+        """An attempt is about to be made. Gives the ids that are still ours; the rest must not be attempted."""
+
+    def finish(self, claim: Claim, step: Step) -> bool:
+        """Write what came of a claim and give it back. False when the claim was lost meanwhile: then only the attempt
+        is logged, and recipients that were relayed are marked so, unless another has ended them."""
+
+    def release(self, gateway: str, claims: Sequence[Claim] | None = None) -> None:
+        """Give claims back unattempted; all of this gateway's when none are named."""
+
+    def content(self, message_id: str) -> Iterator[bytes]:
+        """The content's pieces, from the beginning; none when it is gone."""
+
+    def content_piece(self, message_id: str, number: int) -> bytes | None:
+        """One piece, counted from 0; None behind the last. For readers that must not stay in one transaction."""
+
+    # -- steering
+
+    def select(self, selection: Selection, limit: int) -> list[StoredMessage]:
+        """The newest messages that fit, newest first."""
+
+    def message(self, message_id: str) -> StoredMessage | None:
+        """One message."""
+
+    def attempts(self, message_id: str) -> list[Attempt]:
+        """Its attempts, oldest first."""
+
+    def steer(self, message_id: str, state: State, now: float, vendors: Sequence[str] = ()) -> bool:
+        """Make waiting recipients QUEUED (attempt now), HELD or CANCELLED; with vendors, let it leave by these from
+        now on. False when nothing waits, or an attempt is being made at the moment."""
+
+    def totals(self) -> Totals:
+        """The sum over all that was ever accepted."""
+
+    def queue_depth(self) -> Mapping[str, tuple[int, float]]:
+        """By lane: how many messages wait, and when the oldest of them was received."""
+
+    # -- events, notices
+
+    def add_events(self, events: Sequence[StoredEvent]) -> None:
+        """Append to the event feed."""
+
+    def events(self, after_number: int, limit: int, message_id: str = "") -> list[StoredEvent]:
+        """Events in order, those after this number, of one message when named."""
+
+    def last_event_number(self) -> int:
+        """The number of the newest event, 0 when there is none."""
+
+    def add_bounce(self, bounce: Bounce) -> int:
+        """Keep a bounce record; gives its number (that in the record is not looked at)."""
+
+    def bounces(
+        self, selection: Selection, limit: int, offset: int = 0, tag: str = "", stream: str = ""
+    ) -> tuple[int, list[Bounce]]:
+        """How many bounce records fit, and those of this page, newest first. Of the selection count message_ids,
+        account_name, recipient and the times."""
+
+    def bounce(self, number: int) -> Bounce | None:
+        """One bounce record."""
+
+    def add_webhook_posts(self, posts: Sequence[WebhookPost]) -> None:
+        """Keep deliveries to make."""
+
+    def claim_webhook_posts(self, now: float, limit: int, lease_seconds: float) -> list[WebhookPost]:
+        """Take up to so many due deliveries."""
+
+    def finish_webhook_post(self, post: WebhookPost, next_attempt_at: float | None) -> None:
+        """Taken or given up (None), or to be tried again at that time."""
+
+    # -- keeping house
+
+    def prune(self, content_before: float, log_before: float, limit: int) -> int:
+        """Delete up to so many: contents of messages that ended before one time, whole messages, events and bounces
+        that ended before the other; what is deleted stays in the totals. Gives how many there were."""
+
+    # -- credentials
+
+    def add_credential(self, credential: Credential) -> None:
+        """Keep a new credential; ValueError when the user name is taken."""
+
+    def credential(self, user_name: str) -> Credential | None:
+        """The credential of that user name, active or not."""
+
+    def credentials(self) -> list[Credential]:
+        """All credentials, by user name."""
+
+    def deactivate_credential(self, user_name: str) -> bool:
+        """Let nobody log in with it any more; False when there is none of that name."""
+
+    def replace_secret(self, credential: Credential) -> bool:
+        """Take over the secret's forms of this credential; False when there is none of that name that is active."""
+
+
+class Store(Protocol):
+    """A store in use. Fails with StoreError, at open() and at any job."""
+
+    def open(self) -> None:
+        """Connect and bring the schema up to date; blocks."""
+
+    def close(self) -> None:
+        """End the threads after the jobs that were given; blocks."""
+
+    def run(self, job: Callable[[Transaction], T]) -> T:
+        """Do a job and wait for its commit: for the command line and for threads. Blocks."""
+
+    async def write(self, job: Callable[[Transaction], T]) -> T:
+        """Do a job; ends once it is committed to stable storage (fsync)."""
+
+    async def read(self, job: Callable[[Transaction], T]) -> T:
+        """Do a job that changes nothing; it does not wait for writers."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -85,6 +86,19 @@ class JsonDocument:
         long_string = self._by_name.get(decoded)
         return decoded if long_string is None else "".join(string_pieces(long_string))
 
+    def places(self, items: Sequence[msgspec.Raw]) -> list[tuple[int, int]]:
+        """Where in the body the items of one array are, all of them and in order: offsets of begin and end."""
+        ends = []
+        end = 0
+        for item in items:
+            octets = bytes(memoryview(item))
+            # Between two items there are only a comma and blanks, so the next occurrence is the item itself
+            start = self._skeleton.index(octets, end)
+            end = start + len(octets)
+            ends += [start, end]
+        offsets = self._offsets_in_body(ends)
+        return list(zip(offsets, offsets, strict=True))
+
     def _beginning(self, name: str) -> str:
         one = self._by_name[name]
         octets = written(one, 1, min(_SHOWN_OCTETS, written_octets(one) - 1))
@@ -92,11 +106,20 @@ class JsonDocument:
 
     def _place_in_body(self, match: re.Match[str]) -> str:
         """The offset that msgspec tells is in the skeleton; the client counts in what it sent."""
-        offset = int(match[1])
-        for name, one in self._by_name.items():
-            if offset >= one.place.start + len(name) + 2:
-                offset += one.place.end - one.place.start - len(name) - 2
-        return f"(byte {offset})"
+        return f"(byte {next(self._offsets_in_body([int(match[1])]))})"
+
+    def _offsets_in_body(self, offsets: Iterable[int]) -> Iterator[int]:
+        """The offsets in the body of these in the skeleton, which are in order."""
+        longer_octets = 0
+        long_strings = list(reversed(self._by_name.items()))
+        for offset in offsets:
+            while long_strings:
+                name, one = long_strings[-1]
+                if offset + longer_octets < one.place.start + len(name) + 2:
+                    break
+                longer_octets += one.place.end - one.place.start - len(name) - 2
+                long_strings.pop()
+            yield offset + longer_octets
 
 
 def _skeleton(body: RequestBody, by_name: dict[str, StoredString]) -> bytes:

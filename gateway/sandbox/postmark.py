@@ -13,20 +13,25 @@ from uuid import uuid4
 from gateway.sandbox import postmark_request, postmark_rules
 from gateway.sandbox.addresses import address_of
 from gateway.sandbox.answer import Answer, json_answer
+from gateway.sandbox.batch import BatchContract, BatchItem, BatchStandIn, Copy
 from gateway.sandbox.json_document import JsonDocument
 from gateway.sandbox.letter import Letter
 from gateway.sandbox.magic import MagicKey
 from gateway.sandbox.postmark_error import RequestRefusedError, error_answer
 from gateway.sandbox.postmark_magic import NO_SMTP_PREFIX, TABLE, TEST_TOKEN, answer_for_recipients
 from gateway.sandbox.reading import Contract, read_body
-from gateway.sandbox.stand_in import StandIn, Verdict, is_json, new_app
+from gateway.sandbox.request_body import RequestBody
+from gateway.sandbox.stand_in import Verdict, is_json, new_app
 from gateway.sandbox.web_request import WebRequest
 
 # 10 MB of text become six times as much when all of it is written in escapes.
 MAXIMUM_REQUEST_OCTETS = 64 * 1024 * 1024
+BATCH_MESSAGES, BATCH_OCTETS = 500, 50 * 1024 * 1024
+# Not documented: what cannot be decoded (402) or has fields or types that it must not (403) refuses a whole batch
+SHAPE_CODES = ("402", "403")
 
 
-class PostmarkSandbox(StandIn):
+class PostmarkSandbox(BatchStandIn):
     """The API below its base URL, for example /sandbox/postmark/v1."""
 
     app = new_app()
@@ -47,6 +52,17 @@ class PostmarkSandbox(StandIn):
     async def email_with_template(self, request: WebRequest) -> None:
         """POST /email/withTemplate: the same for a template, of which any may exist."""
         await self.give_received(request, self._receive(request, templated=True))
+
+    @app.route("/email/batch", methods=["POST"])
+    async def batch(self, request: WebRequest) -> None:
+        """POST /email/batch: an array of messages, each answered and kept by itself."""
+        await self.give_received(request, self.receive_batch(request, self._batch_contract(templated=False)))
+
+    @app.route("/email/batchWithTemplates/", methods=["POST"], endpoint="batch_with_a_slash")
+    @app.route("/email/batchWithTemplates", methods=["POST"])
+    async def batch_with_templates(self, request: WebRequest) -> None:
+        """POST /email/batchWithTemplates: the same for messages with a template, in an object."""
+        await self.give_received(request, self.receive_batch(request, self._batch_contract(templated=True)))
 
     @app.route("/server", methods=["GET"])
     async def server(self, request: WebRequest) -> None:
@@ -69,6 +85,26 @@ class PostmarkSandbox(StandIn):
         reading = await self.read(request, lambda body: read_body(body, contract, self._inbox.copy))
         reader = postmark_request.read_templated if templated else postmark_request.read_email
         return self.answer_and_keep(request, reading, reader, self._judge)
+
+    def _batch_contract(self, *, templated: bool) -> BatchContract:
+        contract = _contract(templated=templated)
+
+        def read_item(body: RequestBody, copy: Copy) -> BatchItem:
+            return BatchItem(read_body(body, contract, copy), self._judge)
+
+        return BatchContract(
+            maximum_octets=BATCH_OCTETS,
+            maximum_items=BATCH_MESSAGES,
+            items=postmark_request.templated_messages if templated else postmark_request.messages,
+            read_item=read_item,
+            refuses_all=lambda answer: answer.headers.get("X-PM-ApiErrorCode") in SHAPE_CODES,
+            wrap=lambda array: array,
+            read=postmark_request.read_templated if templated else postmark_request.read_email,
+            not_json=contract.not_json,
+            no_batch=lambda error: error_answer(403, f"Invalid request: {error}"),
+            too_many=lambda count: error_answer(410, f"{count} messages, and a batch has {BATCH_MESSAGES} at most."),
+            too_large=lambda: error_answer(300, "The batch is too large: 50 MB are allowed.", 413),
+        )
 
     def _judge(self, token: MagicKey, letter: Letter) -> Verdict:
         """What a letter that the contract allows gets."""

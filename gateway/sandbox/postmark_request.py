@@ -65,6 +65,28 @@ class SendRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True, renam
     inline_css: bool | None = None
 
 
+class TemplatedBatch(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="pascal"):
+    """The body of POST /email/batchWithTemplates."""
+
+    messages: list[Raw]
+
+
+def messages(document: JsonDocument) -> list[Raw]:
+    """The messages in a body of POST /email/batch, which is a bare array; ValueError when it is none, or empty."""
+    return _some(document.decode(list[Raw]))
+
+
+def templated_messages(document: JsonDocument) -> list[Raw]:
+    """The messages in a body of POST /email/batchWithTemplates; ValueError when there are none."""
+    return _some(document.decode(TemplatedBatch).messages)
+
+
+def _some(found: list[Raw]) -> list[Raw]:
+    if not found:
+        raise ValueError("a batch has a message at least")
+    return found
+
+
 def decode(document: JsonDocument, *, templated: bool) -> SendRequest:
     """Decode a body; RequestRefusedError, with the field's name, when it has other fields or types."""
     try:

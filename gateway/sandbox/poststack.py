@@ -9,21 +9,25 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from gateway.sandbox.addresses import address_of, domain_of
 from gateway.sandbox.answer import Answer, json_answer
+from gateway.sandbox.batch import BatchContract, BatchItem, BatchStandIn, Copy
 from gateway.sandbox.inbox import Entry, Inbox
 from gateway.sandbox.magic import MagicKey, is_unverified
 from gateway.sandbox.poststack_lists import email, emails, paging
 from gateway.sandbox.poststack_magic import TABLE, TEMPLATES, refusal
-from gateway.sandbox.poststack_reading import PostStackReading, read_post_stack_body
-from gateway.sandbox.poststack_request import PostStackRequest, read
-from gateway.sandbox.stand_in import StandIn, Verdict, bearer_key, is_json, new_app
+from gateway.sandbox.poststack_reading import MAXIMUM_REQUEST_OCTETS, PostStackReading, read_post_stack_body
+from gateway.sandbox.poststack_request import PostStackRequest, batch_emails, read
+from gateway.sandbox.request_body import RequestBody
+from gateway.sandbox.stand_in import Verdict, bearer_key, is_json, new_app
 from gateway.sandbox.web_request import WebRequest
 
 # More sends than anyone makes against a stand-in; the vendor keeps keys for weeks.
 _MAXIMUM_KEYS = 10_000
+_BATCH_EMAILS = 100
 
 
 class SentKeys:
@@ -46,7 +50,7 @@ class SentKeys:
         return message_id
 
 
-class PostStackSandbox(StandIn):
+class PostStackSandbox(BatchStandIn):
     """The API below its base URL, for example /sandbox/poststack/v1."""
 
     app = new_app()
@@ -67,6 +71,11 @@ class PostStackSandbox(StandIn):
     async def send(self, request: WebRequest) -> None:
         """POST /emails: keep the request in the inbox and answer it. A client that leaves has sent it nevertheless."""
         await self.give_received(request, self._receive(request))
+
+    @app.route("/emails/batch", methods=["POST"])
+    async def batch(self, request: WebRequest) -> None:
+        """POST /emails/batch: several messages, each answered and kept by itself."""
+        await self.give_received(request, self.receive_batch(request, self._batch_contract(request)))
 
     @app.route("/emails", methods=["GET"])
     async def list_emails(self, request: WebRequest) -> None:
@@ -109,10 +118,36 @@ class PostStackSandbox(StandIn):
     async def _receive(self, request: WebRequest) -> Answer:
         """Read a send request and keep it; give the answer to it."""
         reading = await self.read(request, lambda body: read_post_stack_body(body, self._inbox.copy))
-        return self.answer_and_keep(request, reading.body, read, lambda key, letter: self._judge(request, reading, key))
+        given = request.getHeader("Idempotency-Key") or ""
+        return self.answer_and_keep(request, reading.body, read, lambda key, letter: self._judge(given, reading, key))
 
-    def _judge(self, request: WebRequest, reading: PostStackReading, key: MagicKey) -> Verdict:
-        """What a letter that the contract allows gets."""
+    def _batch_contract(self, request: WebRequest) -> BatchContract:
+        given = request.getHeader("Idempotency-Key") or ""
+        numbers = count()
+
+        def read_item(body: RequestBody, copy: Copy) -> BatchItem:
+            reading = read_post_stack_body(body, copy)
+            # What one key in the header means for several messages is not documented: that of each, with its place
+            header_key = f"{given}/{next(numbers)}" if given else ""
+            return BatchItem(reading.body, lambda key, letter: self._judge(header_key, reading, key))
+
+        return BatchContract(
+            maximum_octets=MAXIMUM_REQUEST_OCTETS,
+            maximum_items=_BATCH_EMAILS,
+            items=batch_emails,
+            read_item=read_item,
+            # Not documented: a wrong shape refuses the whole batch, a wrong value its own message
+            refuses_all=lambda answer: answer.status == 400,
+            wrap=lambda array: {"data": array},
+            read=read,
+            not_json=lambda error: refusal(400, error),
+            no_batch=lambda error: refusal(400, error),
+            too_many=lambda _: refusal(422, "Batch size exceeds limit"),
+            too_large=lambda: refusal(413, "request is larger than 50 MiB"),
+        )
+
+    def _judge(self, given: str, reading: PostStackReading, key: MagicKey) -> Verdict:
+        """What a letter that the contract allows gets; given is the idempotency key in the request's header."""
         sent = reading.request
         if sent is None:
             return Verdict(self.failure)
@@ -120,7 +155,7 @@ class PostStackSandbox(StandIn):
         if refused is not None:
             return Verdict(refused)
         # Which of the two wins is not documented; the vendor's client sends a random header with each body's own key
-        idempotency_key = sent.idempotency_key or request.getHeader("Idempotency-Key") or ""
+        idempotency_key = sent.idempotency_key or given
         try:
             replayed = self._sent_keys.find(idempotency_key, reading.digest) if idempotency_key else None
         except ValueError as error:

@@ -86,6 +86,18 @@ class _SendRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     signature: Literal["auto", "none"] | UnsetType = UNSET
 
 
+class _Batch(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    emails: list[Raw]
+
+
+def batch_emails(document: JsonDocument) -> list[Raw]:
+    """The messages in a body of POST /emails/batch; ValueError when there are none."""
+    emails = document.decode(_Batch).emails
+    if not emails:
+        raise ValueError("the 'emails' field must not be empty")
+    return emails
+
+
 def read(document: JsonDocument) -> Letter:
     """The letter of a request; PostStackRefusalError (a ValueError) when it is none."""
     return read_request(document).letter

@@ -45,4 +45,24 @@ class RequestBody:
     def pieces(self) -> Iterator[bytes]:
         """All octets from the beginning."""
         for start in range(0, self.length_octets, PIECE_OCTETS):
-            yield self.read(start, start + PIECE_OCTETS)
+            yield self.read(start, min(start + PIECE_OCTETS, self.length_octets))
+
+    def part(self, start: int, end: int) -> RequestBody:
+        """The octets from start up to end as a body of their own."""
+        return _Part(self, start, end)
+
+
+class _Part(RequestBody):
+    """A part of a body, which it keeps alive."""
+
+    def __init__(self, whole: RequestBody, start: int, end: int) -> None:
+        self._whole = whole
+        self._start = start
+        self.length_octets = end - start
+
+    @property
+    def in_memory(self) -> bool:
+        return self._whole.in_memory
+
+    def read(self, start: int, end: int) -> bytes:
+        return self._whole.read(self._start + start, self._start + min(end, self.length_octets))

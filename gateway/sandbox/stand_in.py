@@ -93,7 +93,7 @@ class StandIn(ABC):
     async def show(self, request: WebRequest, make: Callable[[MagicKey], Answer]) -> None:
         """Answer a GET request: make is called when its key alone does not decide."""
         key = self.find_key(request)
-        answer = key if isinstance(key, Answer) else self._paced(key, self._decided(key, request) or make(key))
+        answer = key if isinstance(key, Answer) else self.paced(key, self.decided(key, request) or make(key))
         await self.give(request, answer)
 
     async def read(self, request: WebRequest, read: Callable[[RequestBody], T]) -> T:
@@ -108,13 +108,18 @@ class StandIn(ABC):
     ) -> Answer:
         """The answer to a send request, which is kept. judge gets a letter that the contract allows; read is kept."""
         verdict = self._verdict(request, reading, judge)
+        self.keep(request, reading, read, verdict, verdict.answer.status_given)
+        return verdict.answer
+
+    def keep(self, request: WebRequest, reading: Reading, read: Reader, verdict: Verdict, status: int | None) -> None:
+        """Put a message into the inbox; status is the one that its client gets to see."""
         answer, letter = verdict.answer, reading.letter
         arrival = Arrival(
             vendor=self.magic.vendor,
             method="POST",
             path=request.path.decode("utf-8", "replace"),
             headers=plain_headers(list(request.requestHeaders.getAllRawHeaders())),
-            status=answer.status_given,
+            status=status,
             read=read,
             error=answer.error,
             vendor_message_id=verdict.vendor_message_id if answer.status == self.accepted_status else "",
@@ -124,23 +129,24 @@ class StandIn(ABC):
             long_strings=reading.long_strings,
         )
         self._inbox.keep(arrival, reading.copy)
-        return answer
 
     def _verdict(self, request: WebRequest, reading: Reading, judge: Callable[[MagicKey, Letter], Verdict]) -> Verdict:
         """The key comes first, then the header fields, then the body."""
         key = self.find_key(request)
         if isinstance(key, Answer):
             return Verdict(key)
-        refusal = self._decided(key, request) or self.check_head(request) or reading.refusal
+        refusal = self.decided(key, request) or self.check_head(request) or reading.refusal
         if refusal is not None or reading.letter is None:
-            return Verdict(self._paced(key, refusal or self.failure))
+            return Verdict(self.paced(key, refusal or self.failure))
         verdict = judge(key, reading.letter)
-        return Verdict(self._paced(key, verdict.answer), verdict.vendor_message_id, verdict.skipped)
+        return Verdict(self.paced(key, verdict.answer), verdict.vendor_message_id, verdict.skipped)
 
-    def _decided(self, key: MagicKey, request: WebRequest) -> Answer | None:
+    def decided(self, key: MagicKey, request: WebRequest) -> Answer | None:
+        """The answer when the key alone decides it."""
         return self.magic.answer_for_key(key, request.method, json_answer(200, {}), self._inbox.seconds())
 
-    def _paced(self, key: MagicKey, answer: Answer) -> Answer:
+    def paced(self, key: MagicKey, answer: Answer) -> Answer:
+        """The answer as late as the key has it."""
         return self.magic.paced(key, answer, self._inbox.seconds())
 
     async def not_routed(self, request: IRequest, failure: Failure) -> None:

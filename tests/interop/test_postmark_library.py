@@ -149,6 +149,27 @@ def test_a_template_is_sent_by_its_alias_and_by_its_id(library, sandbox):
         assert given(sandbox.received()).items() >= document.items()
 
 
+def test_a_batch_is_answered_message_by_message(library, sandbox):
+    names = ("ann@cust.example", "code-300@sandbox.example", "suppressed@sandbox.example", "bob@cust.example")
+    answers = call(library, sandbox, "batch", [PLAIN | {"To": name} for name in names])
+    assert [one["ErrorCode"] for one in answers] == [0, 300, 406, 0]
+    assert [len(one.get("MessageID", "")) for one in answers] == [36, 0, 0, 36]
+    assert sandbox.received().items() >= (PLAIN | {"To": names[3]}).items()
+
+
+def test_a_batch_of_500_is_taken(library, sandbox):
+    answers = call(library, sandbox, "batch", [PLAIN | {"Subject": str(number)} for number in range(500)])
+    assert len({one["MessageID"] for one in answers}) == 500
+
+
+def test_a_batch_of_templates_is_answered_message_by_message(library, sandbox):
+    message = {"From": PLAIN["From"], "To": PLAIN["To"], "TemplateModel": {"name": "Ann"}}
+    documents = [message | {"TemplateAlias": name} for name in ("welcome", "unknown", "goodbye")]
+    answers = call(library, sandbox, "template_batch", documents)
+    assert [one["ErrorCode"] for one in answers] == [0, 1101, 0]
+    assert given(sandbox.received()).items() >= documents[2].items()
+
+
 def test_the_test_token_is_taken(library, sandbox):
     assert call(library, sandbox, "email", PLAIN, "POSTMARK_API_TEST")["Message"] == "Test job accepted"
 

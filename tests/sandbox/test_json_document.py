@@ -148,3 +148,17 @@ def test_an_unknown_field_with_a_long_name_is_named_by_its_beginning():
         document = JsonDocument.checked(body)
         with pytest.raises(ValueError, match="unknown field `zzzzz"):
             postscale_request.read(document)
+
+
+@given(st.lists(VALUE, max_size=6), st.sampled_from(["", " ", "\n\t"]))
+def test_the_items_of_an_array_are_found_in_the_body(values, blank):
+    items = [json.dumps(one, ensure_ascii=False) for one in values]
+    octets = f"[{blank}{f'{blank},{blank}'.join(items)}{blank}]".encode()
+    with stored(octets) as body:
+        document = JsonDocument.checked(body)
+        places = document.places(document.decode(list[msgspec.Raw]))
+        parts = [body.part(start, end) for start, end in places]
+        assert [b"".join(one.pieces()).decode() for one in parts] == items
+        for part, value in zip(parts, values, strict=True):
+            inner = JsonDocument.checked(part)
+            assert whole(inner, inner.decode(object)) == value

@@ -1,4 +1,5 @@
-// Calls Postmark's API with its own library: node call_with_postmark.js HOST TOKEN (email|template|server) [DOCUMENT].
+// Calls Postmark's API with its own library: node call_with_postmark.js HOST TOKEN CALL [DOCUMENT], where the call is
+// email, template, batch, template_batch or server.
 // Prints the answer as JSON, or {"error": class, "code", "status", "recipients"}.
 const postmark = require("postmark");
 
@@ -8,6 +9,8 @@ const document = JSON.parse(text || "{}");
 const calls = {
   email: () => client.sendEmail(document),
   template: () => client.sendEmailWithTemplate(document),
+  batch: () => client.sendEmailBatch(document),
+  template_batch: () => client.sendEmailBatchWithTemplates(document),
   server: () => client.getServer(),
 };
 

@@ -96,6 +96,16 @@ def decode_object(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
+def decode_items(body: bytes, name: str = "") -> list[bytes]:
+    """The items of an answer that is a JSON array, or an object with one under that name; empty when it is none."""
+    try:
+        if not name:
+            return [bytes(memoryview(one)) for one in msgspec.json.decode(body, type=list[msgspec.Raw])]
+        return decode_items(bytes(memoryview(msgspec.json.decode(body, type=dict[str, msgspec.Raw])[name])))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
+        return []
+
+
 def retry_after_seconds(answer: ApiAnswer, otherwise: object = None) -> float | None:
     """Retry-After, as seconds or as a date against the answer's own Date (RFC 9110 §10.2.3), else this number."""
     value = answer.headers.get("retry-after", "").strip()

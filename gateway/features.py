@@ -28,6 +28,14 @@ HINTS = frozenset({Feature.STREAM, Feature.TRACKING, Feature.KEEP_MESSAGE_ID, Fe
 """What the recipients do not miss: a vendor that cannot do it still sends the message, and the report says so."""
 
 
+def honours_idempotency(can: Collection[Feature]) -> bool:
+    """Whether a vendor who can do these knows a message that it has already by its idempotency key.
+
+    Then an unknown outcome may be repeated without harm: every attempt has the submission's one key.
+    """
+    return Feature.IDEMPOTENCY_KEY in can
+
+
 def asked_for(submission: Submission) -> Mapping[Feature, str]:
     """The features that a submission needs, each with the words for a report or a refusal."""
     return dict(_asked_for(submission))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway import recast
+from gateway.batch import BatchCall, BatchTranslation, concerns_all, translated
 from gateway.content.addresses import folded, format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
 from gateway.exchange import (
@@ -22,6 +23,7 @@ from gateway.exchange import (
     NoAnswer,
     Translation,
     VendorAccount,
+    decode_items,
     decode_object,
     read_no_answer,
     retry_after_seconds,
@@ -34,6 +36,8 @@ from gateway.outcome import Cause, Reply
 __all__ = [
     "ApiAnswer",
     "ApiRequest",
+    "BatchCall",
+    "BatchTranslation",
     "Dialect",
     "DialectError",
     "Exchange",
@@ -44,6 +48,10 @@ __all__ = [
     "Translation",
     "Vendor",
     "VendorAccount",
+    "batch_key",
+    "batch_submissions",
+    "concerns_all",
+    "decode_items",
     "decode_object",
     "decode_words",
     "encode_words",
@@ -55,6 +63,7 @@ __all__ = [
     "read_no_answer",
     "recast",
     "retry_after_seconds",
+    "translate_batch",
     "without_key",
 ]
 
@@ -83,7 +92,7 @@ class DialectError(Exception):
 
 
 class Vendor(Protocol):
-    """What a vendor file offers as VENDOR."""
+    """What a vendor file offers as VENDOR; with a BatchCall as batch if its API takes several messages in a request."""
 
     @property
     def dialect(self) -> Dialect:
@@ -132,3 +141,29 @@ def load(name: str) -> Vendor:
     if vendor is None:
         raise LookupError(name)
     return vendor
+
+
+def batch_submissions(vendor: Vendor) -> int:
+    """How many submissions a vendor takes in one request; 1 for one without a batch call."""
+    call = _batch_call(vendor)
+    return call.submissions if call else 1
+
+
+def batch_key(vendor: Vendor, submission: Submission) -> str | None:
+    """Submissions of equal keys may travel in one request; None for a vendor without a batch call."""
+    call = _batch_call(vendor)
+    return call.key(submission) if call else None
+
+
+def translate_batch(vendor: Vendor, account: VendorAccount, submissions: Sequence[Submission]) -> BatchTranslation:
+    """Say these submissions in the vendor's API, several in a request where it has a batch call.
+
+    Any number and any mixture will do: what cannot travel in one request travels in several, one after the other.
+    """
+    return translated(_batch_call(vendor), submissions, [vendor.translate(account, one) for one in submissions])
+
+
+def _batch_call(vendor: Vendor) -> BatchCall | None:
+    """A vendor file without one has no such attribute at all."""
+    call: BatchCall | None = getattr(vendor, "batch", None)
+    return call

@@ -15,6 +15,7 @@ from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply
 from gateway.vendor import (
     ApiAnswer,
     ApiRequest,
+    BatchCall,
     Dialect,
     DialectError,
     Exchange,
@@ -24,6 +25,8 @@ from gateway.vendor import (
     NoAnswer,
     Translation,
     VendorAccount,
+    concerns_all,
+    decode_items,
     decode_object,
     decode_words,
     folded,
@@ -59,6 +62,8 @@ DIALECT = Dialect(
     },
 )
 
+TEMPLATE_PATH = "/email/withTemplate"
+UNREADABLE_ITEM = "the answer to the batch does not tell of this message"
 TEST_TOKEN = "POSTMARK_API_TEST"  # noqa: S105 - public: it validates a message and delivers nothing
 TAG_CHARACTERS = 1000
 METADATA_KEYS, METADATA_KEY_CHARACTERS, METADATA_VALUE_CHARACTERS = 10, 20, 80
@@ -84,12 +89,58 @@ STATUSES = {401: Cause.KEY_REFUSED, 403: Cause.FORBIDDEN, 413: Cause.TOO_LARGE, 
 UNVERIFIED = re.compile(r"sender signature|not (been )?(confirmed|verified)", re.IGNORECASE)
 PARTLY_TAKEN = "message ok"
 INACTIVE_ARE, INACTIVE_END = "inactive addresses:", " inactive recipients"  # around their list, without case
+# Codes under 422 that are about the account and not about a message of it
+OF_THE_ACCOUNT = frozenset({10, 100, 101, 405, 413, 422, 429, 500, 503, 1480})
+
+
+# -- the batch call
+
+
+def _path(submission: Submission) -> str:
+    return TEMPLATE_PATH if submission.options.template else "/email"
+
+
+def _join(requests: Sequence[ApiRequest]) -> ApiRequest:
+    """A bare array for plain messages, an object with an array for those with a template."""
+    first, messages = requests[0], [one.json for one in requests]
+    if first.url.endswith(TEMPLATE_PATH):
+        url = first.url.removesuffix(TEMPLATE_PATH) + "/email/batchWithTemplates"
+        return replace(first, url=url, json={"Messages": messages})
+    return replace(first, url=f"{first.url}/batch", json=messages)
+
+
+def _part(answer: ApiAnswer) -> list[ApiAnswer | NoAnswer | None]:
+    """An array in the order of the request; each item is what the body of a single answer would be."""
+    items = decode_items(answer.body)
+    return [replace(answer, body=item) if _is_result(item) else NoAnswer(True, UNREADABLE_ITEM) for item in items]
+
+
+def _is_result(item: bytes) -> bool:
+    """Whether an item says what became of its message: under a 200 that is for the batch, nothing else does."""
+    body = decode_object(item)
+    code, message_id = body.get("ErrorCode"), body.get("MessageID")
+    return (isinstance(code, int) and not isinstance(code, bool)) or (isinstance(message_id, str) and bool(message_id))
+
+
+def _concerns_all(answer: ApiAnswer) -> bool:
+    return concerns_all(answer) or _code(answer, decode_object(answer.body)) in OF_THE_ACCOUNT
+
+
+BATCH = BatchCall(
+    submissions=500,
+    octets=50 * 1000 * 1000,  # which megabyte is meant is not documented: the smaller one
+    key=_path,
+    join=_join,
+    part=_part,
+    concerns_all=_concerns_all,
+)
 
 
 class Postmark:
     """The vendor, as gateway.vendor.Vendor asks."""
 
     dialect = DIALECT
+    batch = BATCH
     # 10 MB after base64, which in SMTP has two octets of line end after 76 of its own (RFC 2045 §6.8)
     message_octets = 10 * 1024 * 1024 * 78 // 76
     can = frozenset(
@@ -154,7 +205,7 @@ class Postmark:
             _check_count(groups)
         except recast.CannotSayError as error:
             return Translation(recast.refuse(submission.envelope, str(error)), ())
-        path = "/email/withTemplate" if submission.options.template else "/email"
+        path = _path(submission)
 
         def request(group: recast.Recipients) -> ApiRequest:
             return ApiRequest("POST", account.url + path, _headers(account), message | _recipients(group))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply
 from gateway.vendor import (
     ApiAnswer,
     ApiRequest,
+    BatchCall,
     Dialect,
     DialectError,
     Feature,
@@ -24,6 +26,7 @@ from gateway.vendor import (
     NoAnswer,
     Translation,
     VendorAccount,
+    decode_items,
     decode_object,
     decode_words,
     folded,
@@ -59,11 +62,44 @@ QUOTA_WAIT_SECONDS = 3600.0  # a quota comes back in hours at the earliest, says
 UNVERIFIED = re.compile(r"(not |un)verified|domain.*verif|domain not found", re.IGNORECASE)
 SUPPRESSED = re.compile(r"suppress", re.IGNORECASE)
 
+BATCH_OCTETS = 36 * 1024 * 1024  # not documented: as much as a single message may have
+# An item of a batch has a code and no status. Of the others, and of none, a single send shows the status
+ITEM_STATUSES = {
+    "invalid_request": 400, "unauthorized": 401, "forbidden": 403, "not_found": 404, "conflict": 409,
+    "unprocessable_entity": 422, "internal_error": 500, **dict.fromkeys(QUOTA_CODES, 429),
+}  # fmt: skip
+
+
+def _join(requests: Sequence[ApiRequest]) -> ApiRequest:
+    """Each entry is as in a single send, its idempotency key included."""
+    first = requests[0]
+    return replace(first, url=f"{first.url}/batch", json={"emails": [one.json for one in requests]})
+
+
+def _part(answer: ApiAnswer) -> list[ApiAnswer | NoAnswer | None]:
+    """An item of each message; that they are in the order of the request is implied by the documentation."""
+    return [_item(answer, item) for item in decode_items(answer.body, "data")]
+
+
+def _item(answer: ApiAnswer, item: bytes) -> ApiAnswer | NoAnswer | None:
+    body = decode_object(item)
+    has_id, error = isinstance(body.get("id"), str) and bool(body["id"]), body.get("error")
+    if has_id and error is None:
+        return replace(answer, body=item)
+    if has_id or not isinstance(error, str):
+        return NoAnswer(True, "the answer to the batch does not tell of this message")
+    status = ITEM_STATUSES.get(str(body.get("code")))
+    return replace(answer, status=status, body=item) if status else None
+
+
+BATCH = BatchCall(submissions=100, octets=BATCH_OCTETS, key=lambda _: "/emails", join=_join, part=_part)
+
 
 class PostStack:
     """The vendor, as gateway.vendor.Vendor asks."""
 
     dialect = DIALECT
+    batch = BATCH
     # 25 MB of decoded attachments (taken as MiB) are 35.9 million octets of base64 in lines; the rest is for the text
     message_octets = 36 * 1024 * 1024
     can = frozenset(

@@ -18,6 +18,8 @@ from gateway.outcome import Outcome
 TOGETHER_OCTETS = 10_000_000
 # Answers repeat addresses, and the HTTP client reads 1 MiB of an answer: 400 octets for each address with its name
 TOGETHER_RECIPIENTS = 2000
+# So many messages that fail alone with a 500, and nothing that works, are the vendor's failure and not theirs
+FAILED_ALONE = 2
 
 BatchExchange = Generator[ApiRequest, ApiAnswer | NoAnswer, Sequence[Mapping[str, Outcome]]]
 """As an Exchange, for several submissions: it ends with the outcomes of each, in their order."""
@@ -99,28 +101,46 @@ def _exchange(
 def _round(
     call: BatchCall | None, waiting: Sequence[_Member]
 ) -> Generator[ApiRequest, ApiAnswer | NoAnswer, dict[int, ApiAnswer | NoAnswer]]:
-    """The answer to each one's request. A load that is refused for what may be one's fault is sent in halves."""
+    """The answer to each one's request. A load that is refused for what may be one's fault is sent in smaller ones."""
     answers: dict[int, ApiAnswer | NoAnswer] = {}
     loads = deque(_loads(call, waiting))
+    failed_alone, works = 0, False
     while loads:
         load = loads.popleft()
-        joined = call is not None and len(load) > 1
-        answer = yield call.join([one.request for one in load]) if call and joined else load[0].request
-        if _ends_all(answer, call):
+        answer = yield _request(call, load)
+        failed = _may_be_broken(answer)
+        failed_alone += failed and len(load) == 1
+        if (not failed and _ends_all(answer, call)) or (failed_alone == FAILED_ALONE and not works):
             # What stops one would stop the others: they are not sent, and certainly not taken
             answers |= {one.place: answer for one in load}
             answers |= {one.place: _unsent(answer) for left in loads for one in left}
             return answers
-        if call is None or not joined:
+        works = works or not failed
+        if call is None or len(load) == 1:
             answers[load[0].place] = answer
         elif isinstance(answer, ApiAnswer) and 200 <= answer.status < 300:
             pieces = dict(zip((one.place for one in load), _pieces(call, answer, len(load)), strict=True))
             answers |= {place: piece for place, piece in pieces.items() if piece is not None}
             loads.extendleft([one] for one in reversed(load) if pieces[one.place] is None)
         else:
-            middle = len(load) // 2
-            loads.extendleft((load[middle:], load[:middle]))
+            loads.extendleft(reversed(_smaller(load, works=works)))
     return answers
+
+
+def _request(call: BatchCall | None, load: Sequence[_Member]) -> ApiRequest:
+    return call.join([one.request for one in load]) if call and len(load) > 1 else load[0].request
+
+
+def _smaller(load: list[_Member], *, works: bool) -> list[list[_Member]]:
+    """Halves; while it is not known whether the vendor works at all, the first ones alone and the rest."""
+    if works:
+        return [load[: len(load) // 2], load[len(load) // 2 :]]
+    return [part for part in (*([one] for one in load[:FAILED_ALONE]), load[FAILED_ALONE:]) if part]
+
+
+def _may_be_broken(answer: ApiAnswer | NoAnswer) -> bool:
+    """Whether the vendor failed, and perhaps over one message only; one that names a time fails for all."""
+    return isinstance(answer, ApiAnswer) and answer.status == 500 and "retry-after" not in answer.headers
 
 
 def _ends_all(answer: ApiAnswer | NoAnswer, call: BatchCall | None) -> bool:

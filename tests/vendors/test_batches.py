@@ -243,7 +243,8 @@ def test_a_replay_and_test_mode_are_told_in_the_report_of_their_message():
         (answer(401, error(10)), Refused(Cause.KEY_REFUSED, "why")),
         (answer(422, error(405)), Refused(Cause.FORBIDDEN, "why")),
         (answer(429, error(429), retry_after="30"), Deferred(Cause.RATE_LIMITED, "why", 30.0)),
-        (answer(500, error(101)), Deferred(Cause.UNAVAILABLE, "why")),
+        (answer(503, error(100)), Deferred(Cause.UNAVAILABLE, "why")),
+        (answer(500, error(101), retry_after="30"), Deferred(Cause.UNAVAILABLE, "why", 30.0)),
         (answer(302), Deferred(Cause.UNAVAILABLE, "the API answered HTTP 302")),
         (NoAnswer(False, "refused"), Deferred(Cause.UNAVAILABLE, "refused")),
         (NoAnswer(True, "cut"), Unknown("cut")),
@@ -267,6 +268,21 @@ def test_one_bad_message_takes_down_nobody_else(told, bad):
     assert [isinstance(one, Accepted) for one in done.only] == [name != bad for name in NAMES]
     assert isinstance(done.only[NAMES.index(bad)], Refused)
     assert len(done.requests) <= 7
+
+
+@pytest.mark.parametrize("bad", NAMES)
+def test_a_message_over_which_the_vendor_fails_takes_down_nobody_else(bad):
+    done = drive(POSTMARK, ACCOUNT, some(8), lambda request: honest(request, answer(500, error(101)), bad))
+    assert [isinstance(one, Accepted) for one in done.only] == [name != bad for name in NAMES]
+    assert done.only[NAMES.index(bad)] == Deferred(Cause.UNAVAILABLE, "why")
+    assert len(done.requests) <= 10
+
+
+@pytest.mark.parametrize("vendor", [POSTMARK, POSTSCALE])
+def test_a_vendor_that_fails_over_every_message_is_asked_for_two_and_no_more(vendor):
+    done = drive(vendor, ACCOUNT, some(8), lambda _: answer(500))
+    assert {type(one) for one in done.only} == {Deferred}
+    assert len(done.requests) == (2 if batch_submissions(vendor) == 1 else 3)
 
 
 def test_a_vendor_without_its_batch_call_still_gets_every_message():

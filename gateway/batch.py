@@ -18,7 +18,7 @@ from gateway.outcome import Outcome
 TOGETHER_OCTETS = 10_000_000
 # Answers repeat addresses, and the HTTP client reads 1 MiB of an answer: 400 octets for each address with its name
 TOGETHER_RECIPIENTS = 2000
-# So many messages that fail alone with a 500, and nothing that works, are the vendor's failure and not theirs
+# So many messages that fail alone too, and nothing that works, are no messages' fault
 FAILED_ALONE = 2
 
 BatchExchange = Generator[ApiRequest, ApiAnswer | NoAnswer, Sequence[Mapping[str, Outcome]]]
@@ -108,7 +108,7 @@ def _round(
     while loads:
         load = loads.popleft()
         answer = yield _request(call, load)
-        failed = _may_be_broken(answer)
+        failed = _may_be_of_all(answer)
         failed_alone += failed and len(load) == 1
         if (not failed and _ends_all(answer, call)) or (failed_alone == FAILED_ALONE and not works):
             # What stops one would stop the others: they are not sent, and certainly not taken
@@ -138,9 +138,14 @@ def _smaller(load: list[_Member], *, works: bool) -> list[list[_Member]]:
     return [part for part in (*([one] for one in load[:FAILED_ALONE]), load[FAILED_ALONE:]) if part]
 
 
-def _may_be_broken(answer: ApiAnswer | NoAnswer) -> bool:
-    """Whether the vendor failed, and perhaps over one message only; one that names a time fails for all."""
-    return isinstance(answer, ApiAnswer) and answer.status == 500 and "retry-after" not in answer.headers
+def _may_be_of_all(answer: ApiAnswer | NoAnswer) -> bool:
+    """Whether only more answers tell if one message is to blame: the vendor failed, or the key may not send that.
+
+    A failure that names a time is everybody's.
+    """
+    if isinstance(answer, NoAnswer):
+        return False
+    return answer.status == 403 or (answer.status == 500 and "retry-after" not in answer.headers)
 
 
 def _ends_all(answer: ApiAnswer | NoAnswer, call: BatchCall | None) -> bool:
@@ -150,8 +155,10 @@ def _ends_all(answer: ApiAnswer | NoAnswer, call: BatchCall | None) -> bool:
 
 
 def _unsent(answer: ApiAnswer | NoAnswer) -> ApiAnswer | NoAnswer:
-    """What an answer means for those that were not sent."""
-    return NoAnswer(False, f"not sent, after {answer.reason}") if isinstance(answer, NoAnswer) else answer
+    """What an answer means for those that were not sent. A 403 refuses nobody who was not in the request."""
+    if isinstance(answer, NoAnswer):
+        return NoAnswer(False, f"not sent, after {answer.reason}")
+    return NoAnswer(False, "not sent, after HTTP 403") if answer.status == 403 else answer
 
 
 def _pieces(call: BatchCall, answer: ApiAnswer, count: int) -> Sequence[ApiAnswer | NoAnswer | None]:

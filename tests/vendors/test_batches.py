@@ -285,6 +285,28 @@ def test_a_vendor_that_fails_over_every_message_is_asked_for_two_and_no_more(ven
     assert len(done.requests) == (2 if batch_submissions(vendor) == 1 else 3)
 
 
+def test_a_key_that_may_not_send_at_all_is_asked_for_two_and_refuses_nobody_unsent():
+    refusal = answer(403, {"error": "no permission", "code": "forbidden"})
+    done = drive(POSTSTACK, ACCOUNT, some(8), lambda _: refusal)
+    refused = Refused(Cause.FORBIDDEN, "no permission")
+    assert done.only == [refused] * 2 + [Deferred(Cause.UNAVAILABLE, "not sent, after HTTP 403")] * 6
+    assert len(done.requests) == 3
+
+
+@pytest.mark.parametrize("bad", NAMES)
+def test_a_sender_whom_the_key_may_not_send_for_takes_down_nobody_else(bad):
+    def asked(request: ApiRequest) -> ApiAnswer:
+        document = json_of(request)
+        listed = document.get("emails", [document])
+        if bad in [one["subject"] for one in listed]:
+            return answer(403, {"error": "no permission", "code": "forbidden"})
+        items = [{"id": f"em_{one['subject']}"} for one in listed]
+        return answer(202, {"data": items} if "emails" in document else items[0])
+
+    done = drive(POSTSTACK, ACCOUNT, some(8), asked)
+    assert [isinstance(one, Accepted) for one in done.only] == [name != bad for name in NAMES]
+
+
 def test_a_vendor_without_its_batch_call_still_gets_every_message():
     def asked(request: ApiRequest) -> ApiAnswer:
         return honest(request, answer(500)) if request.url.endswith("/email") else answer(404)

@@ -102,7 +102,7 @@ def regenerate(config: Path | None, challenge_mechanisms: bool, user_name: str) 
 def list_credentials(config: Path | None) -> None:
     """List the credentials: user name, vendor, state, when made, the SASL mechanisms that it can serve."""
     try:
-        for one in _store(_settings(config)).credentials():
+        for one in _store(_settings(config)).look(lambda transaction: transaction.credentials()):
             state = "active" if one.active else "deactivated"
             click.echo(f"{one.user_name}\t{one.vendor}\t{state}\t{one.created_at}\t{' '.join(mechanisms_of(one))}")
     except StoreError as error:
@@ -115,7 +115,7 @@ def list_credentials(config: Path | None) -> None:
 def deactivate_credential(config: Path | None, user_name: str) -> None:
     """Let nobody log in with a credential any more."""
     try:
-        found = _store(_settings(config)).deactivate_credential(user_name)
+        found = _store(_settings(config)).run(lambda transaction: transaction.deactivate_credential(user_name))
     except StoreError as error:
         raise click.ClickException(str(error)) from None
     if not found:
@@ -256,6 +256,7 @@ def _store(settings: Settings) -> SqliteStore:
     try:
         store = SqliteStore(settings.store_path)
         store.open()
+        click.get_current_context().call_on_close(store.close)
     except StoreError as error:
         raise click.ClickException(str(error)) from None
     return store

@@ -95,7 +95,7 @@ class GatewayService(Service):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         spool_folder = settings.state_dir / "spool"
         spool_folder.mkdir(mode=0o700, exist_ok=True)
-        store = SqliteStore(settings.store_path)
+        self._store = store = SqliteStore(settings.store_path, self._reactor)
         store.open()
         self._threads.start()
         if settings.sandbox.enabled:
@@ -108,7 +108,7 @@ class GatewayService(Service):
             settings,
             self._vendors,
             StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
-            StoredProofs(store, Seal(settings.state_dir), self._in_thread),
+            StoredProofs(store, Seal(settings.state_dir)),
             self._keys,
             self._reactor,
             self._report,
@@ -224,6 +224,7 @@ class GatewayService(Service):
             await maybeDeferred(port.stopListening)
         for entry in self._vendors.values():
             await entry.relay.close()
+        await self._in_thread(self._store.close)
         self._threads.stop()
 
     def _abort(self) -> None:

@@ -143,6 +143,12 @@ def test_only_the_http_client_imports_treq():
     ]
 
 
+def test_only_one_file_needs_psycopg_which_not_everybody_installs():
+    assert [module for module in MODULES if any(under(one, "psycopg") for one in imports(MODULES[module]))] == [
+        "gateway.store.postgres"
+    ]
+
+
 def test_nobody_imports_the_service_but_the_plugin():
     assert [module for module in MODULES if "gateway.service" in ours(module)] == []
     assert "gateway.service" in (ROOT / "twisted/plugins/mailgateway_plugin.py").read_text("utf-8")

@@ -48,6 +48,9 @@ class Database(Protocol):
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row of parameters."""
 
+    def commit(self) -> None:
+        """Commit to stable storage. After an error nobody knows whether it is there."""
+
     def lease_clock_seconds(self) -> float:
         """The time of the clock that leases are timed by, from an origin of its own."""
 

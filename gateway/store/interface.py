@@ -166,7 +166,9 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """A store in use. Fails with StoreError, at open() and at any job."""
+    """A store in use. Fails with StoreError, at open() and at any job. name is what to call it, without password."""
+
+    name: str
 
     def open(self) -> None:
         """Connect and bring the schema up to date; blocks."""

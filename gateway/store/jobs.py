@@ -151,7 +151,7 @@ class _Thread:
             raise
         except Exception as error:
             raise _Lost from error
-        database.execute("COMMIT")
+        database.commit()
         return outcomes
 
     def _one(

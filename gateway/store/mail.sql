@@ -29,7 +29,8 @@ CREATE TABLE messages (
     ended_at          REAL                           -- since when no recipient waits; NULL while one does
 ) STRICT;
 CREATE INDEX messages_by_account ON messages (lower(account_name), message_id);
-CREATE INDEX messages_by_header_message_id ON messages (lower(header_message_id)) WHERE header_message_id <> '';
+CREATE INDEX messages_by_header_message_id ON messages (substr(lower(header_message_id), 1, 200))
+    WHERE header_message_id <> '';
 CREATE INDEX messages_by_received_at ON messages (received_at);
 CREATE INDEX messages_by_ended_at ON messages (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX messages_with_pieces ON messages (ended_at) WHERE pieces > 0;
@@ -49,7 +50,8 @@ CREATE TABLE recipients (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX recipients_by_path ON recipients (path_key, message_id);
 CREATE INDEX recipients_by_state ON recipients (state, message_id);
-CREATE INDEX recipients_by_vendor_message_id ON recipients (lower(vendor_message_id)) WHERE vendor_message_id <> '';
+CREATE INDEX recipients_by_vendor_message_id ON recipients (substr(lower(vendor_message_id), 1, 200))
+    WHERE vendor_message_id <> '';
 
 CREATE TABLE attempts (
     message_id          TEXT NOT NULL REFERENCES messages ON DELETE CASCADE,

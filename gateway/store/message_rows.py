@@ -22,6 +22,7 @@ from gateway.store.rows import (
 from gateway.store.searching import conditions
 
 JOINED = f"SELECT {MESSAGE_COLUMNS} FROM messages m LEFT JOIN queue q ON q.message_id = m.message_id"
+KEY_CHARACTERS = 500  # of a path are searched: any real one has fewer (RFC 5321 §4.5.3.1.3), and an index takes no more
 IDS_AT_ONCE = 500  # parameters of one statement; SQLite before 3.32 takes 999
 
 
@@ -83,7 +84,7 @@ class MessageRows(Part):
             f"INSERT INTO recipients (message_id, position, path_key, {RECIPIENT_COLUMNS}) VALUES ({marks(range(10))})"
         )
         rows = [
-            (message.message_id, position, one.path.lower(), *recipient_row(one))
+            (message.message_id, position, one.path.lower()[:KEY_CHARACTERS], *recipient_row(one))
             for position, one in enumerate(message.recipients)
         ]
         self._database.execute_many(sql, rows)

@@ -32,7 +32,7 @@ class SqliteStore(ThreadedStore):
     """The store in one SQLite file."""
 
     def __init__(self, path: Path, reactor: IReactorFromThreads | None = None) -> None:
-        super().__init__(reactor, writers=1, readers=READERS)
+        super().__init__(reactor, 1, READERS, str(path))
         self.path = path
         self._clock = _boot_id()
 
@@ -87,6 +87,10 @@ class SqliteDatabase:
         """Run a statement for each row of parameters."""
         for row in rows:
             self.execute(sql, row)
+
+    def commit(self) -> None:
+        """Commit."""
+        self._connection.execute("COMMIT")
 
     def lease_clock_seconds(self) -> float:
         """Seconds since this machine started: setting the time does not move it, and all its processes share it."""

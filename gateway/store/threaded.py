@@ -19,9 +19,13 @@ Work = Callable[[Transaction], T]
 
 
 class ThreadedStore:
-    """A store whose jobs run in threads. A backend says how to connect; write() and read() need a reactor."""
+    """A store whose jobs run in threads. A backend says how to connect; write() and read() need a reactor.
 
-    def __init__(self, reactor: IReactorFromThreads | None, writers: int, readers: int) -> None:
+    name is what errors and the command line call it, without any password.
+    """
+
+    def __init__(self, reactor: IReactorFromThreads | None, writers: int, readers: int, name: str) -> None:
+        self.name = name
         self._reactor = reactor
         self._threads = (writers, readers)
         self._writers: Jobs | None = None

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
+from tests.postgres_server import PASSWORD
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def open_store(request, tmp_path):
     """Makes an open store on one and the same database, as another gateway would; all are closed at the end."""
     opened = []
+    url = request.getfixturevalue("postgres").new_place() if request.param == "postgresql" else None
 
     def open_one(reactor=None):
-        one = SqliteStore(tmp_path / "state" / "store.sqlite", reactor)
+        path = tmp_path / "state" / "store.sqlite"
+        one = PostgresStore(url, PASSWORD, reactor) if url else SqliteStore(path, reactor)
         opened.append(one)
         one.open()
         return one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.store.records import Recipient, State, Step, Totals
 from tests.store.mail import ATTEMPT, LEASE_SECONDS, NOW, OVER, add, message, totals
 
+NUMBERS = itertools.count(1)
 ENDS = (State.QUEUED, State.HELD, State.RELAYED, State.REFUSED, State.EXPIRED)
 PATHS = st.lists(st.sampled_from(["a@x.example", "b@x.example", "c@x.example"]), min_size=1, max_size=4)
 ALL_STATES = st.sampled_from([*State])
@@ -56,7 +58,7 @@ class Life:
         self.accepted = totals(store).accepted
 
     def add(self, paths, states):
-        number = self.accepted * 100 + len(self.made)
+        number = next(NUMBERS)
         recipients = tuple(Recipient(path, state) for path, state in zip(paths, states, strict=False))
         due = NOW if any(one.state is State.QUEUED for one in recipients) else None
         self.made.append(replace(message(number, *paths), recipients=recipients, next_attempt_at=due))

@@ -18,8 +18,8 @@ from gateway.content.spool import Spool
 from gateway.features import Feature
 from gateway.ids import new_id
 from gateway.settings import Settings, SettingsError, embedded, read_settings
-from gateway.store.interface import StoreError
-from gateway.store.sqlite import SqliteStore
+from gateway.store.interface import Store, StoreError
+from gateway.store.opening import open_store
 from gateway.vendor import Vendor, load
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")
@@ -250,13 +250,14 @@ def _vendor(settings: Settings, name: str | None) -> str:
     return name
 
 
-def _store(settings: Settings) -> SqliteStore:
+def _store(settings: Settings) -> Store:
     """The open store; which one is told, because the service may have been started with another state folder."""
-    click.echo(f"store: {settings.store_path}", err=True)
+    from gateway.parts import store_password  # noqa: PLC0415 - keeps the other commands quick
+
     try:
-        store = SqliteStore(settings.store_path)
-        store.open()
-        click.get_current_context().call_on_close(store.close)
-    except StoreError as error:
+        store = open_store(settings.store_url, store_password(settings))
+    except (StoreError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
+    click.echo(f"store: {store.name}", err=True)
+    click.get_current_context().call_on_close(store.close)
     return store

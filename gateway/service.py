@@ -38,6 +38,7 @@ from gateway.parts import (
     proxy_networks,
     server_endpoint,
     session_rules,
+    store_password,
     tcp_port,
     tls_contexts,
     vendor_entry,
@@ -48,7 +49,7 @@ from gateway.settings import Listener, Settings, SettingsError, embedded, read_s
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
 from gateway.store.interface import StoreError
-from gateway.store.sqlite import SqliteStore
+from gateway.store.opening import open_store
 from gateway.vendor import load
 
 LOG = Logger(namespace="mailgateway")
@@ -95,8 +96,7 @@ class GatewayService(Service):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         spool_folder = settings.state_dir / "spool"
         spool_folder.mkdir(mode=0o700, exist_ok=True)
-        store = SqliteStore(settings.store_path)
-        store.open()
+        self._store = store = open_store(settings.store_url, store_password(settings), self._reactor)
         self._threads.start()
         if settings.sandbox.enabled:
             self._inbox = Inbox(settings.state_dir / "sandbox", self._wall_seconds)
@@ -108,7 +108,7 @@ class GatewayService(Service):
             settings,
             self._vendors,
             StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
-            StoredProofs(store, Seal(settings.state_dir), self._in_thread),
+            StoredProofs(store, Seal(settings.state_dir)),
             self._keys,
             self._reactor,
             self._report,
@@ -224,6 +224,7 @@ class GatewayService(Service):
             await maybeDeferred(port.stopListening)
         for entry in self._vendors.values():
             await entry.relay.close()
+        await self._in_thread(self._store.close)
         self._threads.stop()
 
     def _abort(self) -> None:

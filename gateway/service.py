@@ -37,7 +37,6 @@ from gateway.parts import (
     first_message_command,
     proxy_networks,
     server_endpoint,
-    session_rules,
     tcp_port,
     tls_contexts,
     vendor_entry,
@@ -129,7 +128,7 @@ class GatewayService(Service):
         gc.set_threshold(20_000, 20, 20)
 
     def _dispatch(self, departures: Departures) -> Dispatch:
-        dialects = {listener.dialect: load(listener.dialect) for listener in self._settings.listeners}
+        dialects = {one: load(one) for listener in self._settings.listeners for one in listener.spoken}
         return Dispatch(
             departures,
             dialects,
@@ -165,16 +164,15 @@ class GatewayService(Service):
 
     def _open_listener(self, listener: Listener, path: str, shared: Shared) -> None:
         contexts = tls_contexts(self._settings, listener, path)
-        rules = session_rules(self._settings, listener)
         implicit = listener.tls == "implicit"
-        factory = SubmissionFactory(rules, self._portals.portal(listener), contexts, shared, implicit_tls=implicit)
+        factory = SubmissionFactory(self._portals.receptions(listener), contexts, shared, implicit_tls=implicit)
         endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
         wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
         if listener.proxy_protocol:
             wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
         self._open_port(endpoint, wire, listener.endpoint)
         self._factories.append(factory)
-        self._report(Listening(listener.endpoint, listener.tls, listener.dialect))
+        self._report(Listening(listener.endpoint, listener.tls, ", ".join(listener.spoken)))
 
     def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
         """Listen at once: a port that cannot be had must stop the start, not be missing later."""

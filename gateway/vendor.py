@@ -49,6 +49,7 @@ __all__ = [
     "encode_words",
     "folded",
     "format_mailbox",
+    "is_vendor",
     "load",
     "lost",
     "parse_mailboxes",
@@ -132,3 +133,12 @@ def load(name: str) -> Vendor:
     if vendor is None:
         raise LookupError(name)
     return vendor
+
+
+def is_vendor(name: str) -> bool:
+    """Whether there is a vendor of that name."""
+    try:
+        load(name)
+    except LookupError:
+        return False
+    return True

@@ -5,7 +5,7 @@ The exchange behind a login, and what becomes of the avatar, are others' affair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.cred.error import UnauthorizedLogin
@@ -29,18 +29,18 @@ LONGEST_NAME_CHARACTERS = 24
 
 
 class Logins:
-    """Takes the logins of one session. wording is the dialect's."""
+    """Takes the logins of one session. reception may change while nobody is logged in."""
 
-    def __init__(self, host: SessionHost, session_id: str, peer: str, wording: Mapping[Cause, Reply]) -> None:
+    def __init__(self, host: SessionHost, session_id: str, peer: str) -> None:
         self._host = host
         self._session_id = session_id
         self._peer = peer
-        self._wording = wording
+        self.reception = host.receptions.default
 
     async def look_up(self, lookup: Lookup) -> object:
         """What the credential store keeps for a user name; Rejection when nobody can say, or too much was asked."""
         self._check_throttle()
-        checker = self._host.portal.checkers.get(IVerifiedLogin)
+        checker = self.reception.portal.checkers.get(IVerifiedLogin)
         try:
             if checker is None:
                 raise LoginUndecided("no credentials are kept for this mechanism here")
@@ -54,7 +54,7 @@ class Logins:
         user_name = event.login.user_name
         try:
             credentials = credentials_of(event.login)
-            _, avatar, logout = await self._host.portal.login(credentials, None, IMessageDelivery)
+            _, avatar, logout = await self.reception.portal.login(credentials, None, IMessageDelivery)
         except UnauthorizedLogin as error:
             cause = error.cause if isinstance(error, LoginRefused) else Cause.AUTHENTICATION_FAILED
             reason = event.login.reason if isinstance(event.login, RefusedLogin) else cause.name.lower()
@@ -72,11 +72,11 @@ class Logins:
         delay_seconds = self._host.failed_logins.add(self._peer, login.user_name, _shown_secret(login))
         await deferLater(self._host.clock, delay_seconds)
         self._report(login.user_name, reason, temporary=False)
-        return reply_for(cause, "", self._wording)
+        return reply_for(cause, "", self.reception.rules.wording)
 
     def _undecided(self, user_name: str, error: LoginUndecided) -> Reply:
         self._report(user_name, str(error), temporary=True)
-        return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", self._wording)
+        return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", self.reception.rules.wording)
 
     def _report(self, user_name: str, reason: str, *, temporary: bool) -> None:
         shown = printable(user_name)[:USER_NAME_CHARACTERS]

@@ -48,7 +48,7 @@ class SubmissionProtocol(ESMTP):
         self.peer = peer
         self.draining = False
         self._host = host
-        self._logins = Logins(host, session_id, peer, session.rules.wording)
+        self._logins = Logins(host, session_id, peer)
         self._delivery: Any = None
         self._logout: Callable[[], None] | None = None
         self._origin = Path("", {})
@@ -72,6 +72,9 @@ class SubmissionProtocol(ESMTP):
         """TLS is up, after STARTTLS or from the first octet."""
         self._deadlines.handshake_done()
         connection = self.transport.getHandle()
+        if self._host.receptions.by_name:
+            self._logins.reception = self._host.receptions.named(connection.get_servername())
+        self.session.rules = self._logins.reception.rules  # a login in clear does not count any more
         if any(mechanism.endswith("-PLUS") for mechanism in self.session.rules.mechanisms):
             self.session.channel_bindings = channel_bindings(connection)
         certificate = connection.get_peer_certificate(as_cryptography=True)
@@ -203,6 +206,7 @@ class SubmissionProtocol(ESMTP):
     async def _log_in(self, event: events.LoginWanted) -> Reply:
         self._flush()
         self._delivery, self._logout = await self._logins.log_in(event)
+        self.session.rules = self._logins.reception.rules_for(self._delivery)
         if self._lost:
             self._log_out()
         return replies.AUTHENTICATED

@@ -11,6 +11,7 @@ from twisted.cred.portal import Portal
 from gateway.accounts.account import Account
 from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker, KeyLogin, StoredAccounts
 from gateway.accounts.credentials import StoredCredentials
+from gateway.accounts.last_use import LastUse
 from gateway.accounts.mailboxes import ImapLogin, MailboxChecker
 from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecker, VerifiedChecker
 from gateway.accounts.proofs import StoredProofs
@@ -33,6 +34,7 @@ class Portals:
     vendors: Mapping[str, VendorEntry]
     credentials: StoredCredentials
     proofs: StoredProofs
+    last_use: LastUse
     answers: RememberedAnswers
     reactor: Any
     report: Reporter
@@ -65,6 +67,7 @@ class Portals:
         accounts = StoredAccounts(
             frozenset(name for name, entry in self.vendors.items() if entry.key is not None),
             lambda vendor: self._dialect_of(vendor, spoken),
+            self.last_use.note,
         )
         key_logins = [login for one in spoken if (login := self._key_login(one)) is not None]
         twice = next((one.keys for one in key_logins if one.key_twice), None)
@@ -126,6 +129,6 @@ def _placed(account: Account, listener: Listener, stream: str) -> Account:
     return replace(
         account,
         listener=listener.name or listener.endpoint,
-        stream=account.stream or stream,
+        stream=account.own_stream or stream,
         own_address=account.user_name if has_mailbox else "",
     )

@@ -22,6 +22,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from gateway.accounts.credentials import StoredCredentials
+from gateway.accounts.last_use import LastUse
 from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.seal import Seal
@@ -107,6 +108,7 @@ class GatewayService(Service):
             self._vendors,
             StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
             StoredProofs(store, Seal(settings.state_dir), self._in_thread),
+            LastUse(store, self._in_thread, self._reactor.seconds, self._wall_seconds, self._report),
             self._keys,
             self._reactor,
             self._report,

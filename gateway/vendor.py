@@ -6,6 +6,7 @@ What such a file may use is offered here: exchanges, the recasting of messages, 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,6 +33,7 @@ from gateway.message import HeaderField, SendOptions, Submission
 from gateway.outcome import Cause, Reply
 
 __all__ = [
+    "USER_NAMES",
     "ApiAnswer",
     "ApiRequest",
     "Dialect",
@@ -42,6 +44,7 @@ __all__ = [
     "KeyExchange",
     "NoAnswer",
     "Translation",
+    "UserNames",
     "Vendor",
     "VendorAccount",
     "decode_object",
@@ -61,12 +64,33 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class UserNames:
+    """What the user names of a vendor's own SMTP credentials are like; rule is the pattern in words.
+
+    A name that is made up has eight letters and digits behind the prefix.
+    """
+
+    pattern: re.Pattern[str]
+    rule: str
+    prefix: str
+
+
+USER_NAMES = UserNames(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}"),
+    "3 to 64 letters, digits and . _ @ + - and begins with a letter or digit",
+    "user_",
+)
+"""Where a vendor says nothing: addresses fit, and nothing that a shell or an option would take for its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """A vendor's SMTP conventions, as far as the SMTP side has to know them.
 
     user_name is the constant user name that goes with an API key as password, compared without case; empty when there
     is none. key_twice: an API key is both user name and password. mailboxes: a user name that is an address is a
-    mailbox, which may send only as itself. recipients is how many a message may have.
+    mailbox, which may send only as itself. recipients is how many a message may have. user_names is the rule for those
+    of SMTP credentials.
     """
 
     name: str
@@ -77,6 +101,7 @@ class Dialect:
     key_twice: bool = False
     mailboxes: bool = False
     recipients: int = 100
+    user_names: UserNames = USER_NAMES
 
 
 class DialectError(Exception):

@@ -95,16 +95,16 @@ MORE_OF_VENDOR = {
     "postmark": 'streams = {{ broadcast = "newsletter" }}\ntemplates = {{ tpl_welcome = "41" }}\n',
     "relaypost": "",
 }
-# The credential via-<vendor> may lose everything; strict-<vendor> is made for that vendor, and no route names it
+# The credential via_<vendor> may lose everything; strict_<vendor> is made for that vendor, and no route names it
 ROUTE = """
 [[routes]]
-account = "via-{name}"
+account = "via_{name}"
 vendors = ["{name}"]
 losses = {losses}
 """
 EITHER = """
 [[routes]]
-account = "via-either"
+account = "via_either"
 vendors = ["relaypost", "postmark"]
 """
 

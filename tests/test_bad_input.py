@@ -265,10 +265,10 @@ def test_an_idempotency_key_for_another_message_is_refused_with_the_reason(logge
 
 def test_a_key_of_the_operator_that_was_revoked_is_temporary_and_raises_an_alarm(tmp_path):
     with run_all_dialects(tmp_path, {name: key for name, (key, _) in OPERATORS.items()}) as running:
-        secrets = add_credentials(running, {f"user-{name}": name for name in OPERATORS})
+        secrets = add_credentials(running, {f"user_{name}": name for name in OPERATORS})
         for name, (key, reply) in OPERATORS.items():
             with session(running, name) as client:
-                assert log_in(client, f"user-{name}", secrets[f"user-{name}"])[0] == 235
+                assert log_in(client, f"user_{name}", secrets[f"user_{name}"])[0] == 235
                 head = MESSAGE.format(author=AUTHOR, paths=PATHS[0])
                 assert submit(client, AUTHOR, PATHS, f"{head}\nHello\n") == reply
             assert f"vendors.{name}: the key is refused" in running.log()

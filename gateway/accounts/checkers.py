@@ -22,6 +22,7 @@ from gateway.accounts.remembered import RememberedAnswers
 from gateway.content.addresses import folded
 from gateway.errors import LoginRefused, LoginUndecided
 from gateway.outcome import Cause
+from gateway.store.sqlite import Credential
 
 KEY = re.compile(r"[!-~]{1,4096}\Z")
 """What can be an API key at all: the vendor's own rule, so that nothing else gets into a request's header."""
@@ -30,8 +31,8 @@ KEY = re.compile(r"[!-~]{1,4096}\Z")
 class CredentialLookup(Protocol):
     """The credential store, as far as a login needs it."""
 
-    async def check(self, user_name: str, secret: str) -> str | None:
-        """The vendor entry that a credential stands for; None for a wrong secret. LookupError: no such user name."""
+    async def check(self, user_name: str, secret: str) -> Credential | None:
+        """The credential; None for a wrong secret. LookupError: no such user name."""
 
 
 class MailboxLookup(Protocol):
@@ -90,20 +91,26 @@ class StoredAccounts:
     """What the credentials that the operator has made stand for.
 
     vendors_with_key: the vendor entries that one can stand for. dialect_of tells which dialect the clients of an entry
-    speak.
+    speak. note_use hears the user name of each login.
     """
 
-    def __init__(self, vendors_with_key: frozenset[str], dialect_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, vendors_with_key: frozenset[str], dialect_of: Callable[[str], str], note_use: Callable[[str], None]
+    ) -> None:
         self._vendors_with_key = vendors_with_key
         self._dialect_of = dialect_of
+        self._note_use = note_use
 
-    def account(self, user_name: str, vendor: str) -> Account:
+    def account(self, credential: Credential) -> Account:
         """The account of a credential whose proof was seen; LoginUndecided when its vendor entry has no key."""
+        vendor = credential.vendor
         if vendor not in self._vendors_with_key:
             raise LoginUndecided(f"the credential stands for vendors.{vendor}, which has no key in the settings")
         # User names compare without case, so the account has one name however it is written
-        name = user_name.lower()
-        return Account(f"{vendor}/user-{name}", self._dialect_of(vendor), vendor, user_name=name)
+        name = credential.user_name.lower()
+        self._note_use(name)
+        told = f"{vendor}/user-{name}"
+        return Account(told, self._dialect_of(vendor), vendor, user_name=name, own_stream=credential.stream)
 
 
 class CredentialChecker:
@@ -116,14 +123,14 @@ class CredentialChecker:
     async def check(self, user_name: str, secret: str) -> Account:
         """The account of this credential; a user name that nobody made is told apart, as the dialect does."""
         try:
-            vendor = await self._credentials.check(user_name, secret)
+            credential = await self._credentials.check(user_name, secret)
         except LookupError:
             raise LoginRefused(Cause.USER_NAME_INVALID) from None
         except OSError as error:
             raise LoginUndecided(f"credential store: {error}") from None
-        if vendor is None:
+        if credential is None:
             raise LoginRefused
-        return self._accounts.account(user_name, vendor)
+        return self._accounts.account(credential)
 
 
 @implementer(ICredentialsChecker)

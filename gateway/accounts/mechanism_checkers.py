@@ -24,6 +24,7 @@ from gateway.smtp.credentials import (
     VerifiedUser,
 )
 from gateway.smtp.mechanisms.exchange import Lookup, Needs
+from gateway.store.sqlite import Credential
 
 
 class Proofs(Protocol):
@@ -32,8 +33,8 @@ class Proofs(Protocol):
     def lookup(self, lookup: Lookup) -> Awaitable[object]:
         """What is kept for a user name, or something false that looks alike."""
 
-    def vendor(self, user_name: str) -> Awaitable[str | None]:
-        """The vendor entry that an active credential stands for."""
+    def credential(self, user_name: str) -> Awaitable[Credential | None]:
+        """The active credential of that user name."""
 
 
 class _ByName:
@@ -45,12 +46,12 @@ class _ByName:
 
     async def _account(self, user_name: str) -> Account:
         try:
-            vendor = await self._proofs.vendor(user_name)
+            credential = await self._proofs.credential(user_name)
         except OSError as error:
             raise LoginUndecided(f"credential store: {error}") from None
-        if vendor is None:
+        if credential is None:
             raise LoginRefused
-        return self._accounts.account(user_name, vendor)
+        return self._accounts.account(credential)
 
 
 @implementer(ICredentialsChecker)
@@ -87,7 +88,7 @@ class VerifiedChecker(_ByName):
 
     async def _is_key(self, user_name: str) -> bool:
         try:
-            return await self._proofs.vendor(user_name) is None
+            return await self._proofs.credential(user_name) is None
         except OSError as error:
             raise LoginUndecided(f"credential store: {error}") from None
 

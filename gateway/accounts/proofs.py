@@ -29,10 +29,10 @@ class StoredProofs:
         found = self._verifier if lookup.kept is Needs.SCRAM_VERIFIER else self._secret
         return await self._in_thread(lambda: found(lookup.user_name))
 
-    async def vendor(self, user_name: str) -> str | None:
-        """The vendor entry that an active credential stands for; None when there is no such credential."""
+    async def credential(self, user_name: str) -> Credential | None:
+        """The active credential of that user name; None when there is none."""
         credential = await self._in_thread(lambda: self._active(user_name))
-        return credential.vendor if isinstance(credential, Credential) else None
+        return credential if isinstance(credential, Credential) else None
 
     def _verifier(self, user_name: str) -> ScramVerifier:
         false = self._seal.false_verifier(user_name)

@@ -15,17 +15,17 @@ from typing import Any
 
 from gateway.scram import ScramVerifier
 
-SCHEMA = ("credentials.sql", "mechanisms.sql")
+SCHEMA = ("credentials.sql", "mechanisms.sql", "streams.sql")
 """The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
 
 SELECT = (
-    "SELECT user_name, secret_hash, vendor, active, created_at,"
+    "SELECT user_name, secret_hash, vendor, active, created_at, stream, last_used_at,"
     " scram_salt, scram_iterations, scram_stored_key, scram_server_key, sealed_secret FROM credentials"
 )
 INSERT = (
-    "INSERT INTO credentials (user_name, secret_hash, vendor, active, created_at,"
+    "INSERT INTO credentials (user_name, secret_hash, vendor, active, created_at, stream, last_used_at,"
     " scram_salt, scram_iterations, scram_stored_key, scram_server_key, sealed_secret)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 RENEW = (
     "UPDATE credentials SET secret_hash = ?, scram_salt = ?, scram_iterations = ?, scram_stored_key = ?,"
@@ -41,7 +41,10 @@ class StoreError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One credential as it is stored; secret_hash is Argon2id's encoded form, sealed_secret the secret encrypted."""
+    """One credential as it is stored; secret_hash is Argon2id's encoded form, sealed_secret the secret encrypted.
+
+    stream is the only message stream that it sends to, empty for any; last_used_at is ISO 8601, empty for never.
+    """
 
     user_name: str
     secret_hash: str
@@ -50,6 +53,8 @@ class Credential:
     created_at: str
     scram: ScramVerifier | None = field(default=None, repr=False)
     sealed_secret: bytes | None = field(default=None, repr=False)
+    stream: str = ""
+    last_used_at: str = ""
 
 
 class SqliteStore:
@@ -71,10 +76,11 @@ class SqliteStore:
 
     def add_credential(self, credential: Credential) -> None:
         """Keep a new credential; ValueError when the user name is taken."""
-        row = (credential.user_name, credential.secret_hash, credential.vendor, int(credential.active))
+        one = credential
+        row = (one.user_name, one.secret_hash, one.vendor, int(one.active), one.created_at, one.stream)
         try:
             with self._connection() as connection:
-                connection.execute(INSERT, (*row, credential.created_at, *_proofs(credential)))
+                connection.execute(INSERT, (*row, one.last_used_at, *_proofs(one)))
         except sqlite3.IntegrityError:
             raise ValueError(f"there is a credential with the user name {credential.user_name} already") from None
 
@@ -100,6 +106,11 @@ class SqliteStore:
         row = (credential.secret_hash, *_proofs(credential), credential.user_name)
         with self._connection() as connection:
             return connection.execute(RENEW, row).rowcount > 0
+
+    def note_use(self, user_name: str, used_at: str) -> None:
+        """Keep when a credential was last used; one that is not there is no matter."""
+        with self._connection() as connection:
+            connection.execute("UPDATE credentials SET last_used_at = ? WHERE user_name = ?", (used_at, user_name))
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -143,6 +154,7 @@ def _proofs(credential: Credential) -> tuple[Any, ...]:
 
 
 def _credential(row: tuple[Any, ...]) -> Credential:
-    user_name, secret_hash, vendor, active, created_at, *scram, sealed_secret = row
+    user_name, secret_hash, vendor, active, created_at, stream, last_used_at, *scram, sealed_secret = row
     verifier = ScramVerifier(*scram) if scram[0] is not None else None
-    return Credential(user_name, secret_hash, vendor, bool(active), created_at, verifier, sealed_secret)
+    told = (user_name, secret_hash, vendor, bool(active), created_at)
+    return Credential(*told, verifier, sealed_secret, stream, last_used_at)

@@ -68,7 +68,9 @@ def store(tmp_path):
 def checker(vendor, store, threads):
     keys = ApiKeyChecker("postscale", "main", vendor, RememberedAnswers(lambda: 0.0))
     stored = StoredCredentials(store, RememberedAnswers(lambda: 0.0), threads)
-    credentials = CredentialChecker(stored, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale"))
+    credentials = CredentialChecker(
+        stored, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale", lambda used: None)
+    )
     return DialectChecker([KeyLogin(keys, "postscale")], credentials)
 
 

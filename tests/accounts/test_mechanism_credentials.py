@@ -189,7 +189,7 @@ def test_the_false_salt_outlives_a_restart_and_differs_from_name_to_name(seal, t
 def test_a_name_that_was_proved_is_its_account(store, proofs, checker, credentials):
     make_credential(store, "Ann", "main", NOW)
     make_credential(store, "keyless", "other", NOW)
-    one = checker(proofs, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale"))
+    one = checker(proofs, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale", lambda used: None))
     assert result(one.requestAvatarId(credentials("ANN"))) == Account("main/user-ann", "postscale", "main", None, "ann")
     assert isinstance(result(one.requestAvatarId(credentials("keyless"))), LoginUndecided)
     store.deactivate_credential("ann")
@@ -199,7 +199,7 @@ def test_a_name_that_was_proved_is_its_account(store, proofs, checker, credentia
 
 def test_a_store_that_cannot_be_used_leaves_the_login_undecided(seal, tmp_path):
     broken = StoredProofs(SqliteStore(tmp_path / "missing" / "store"), seal, lambda call: succeed(call()))
-    one = VerifiedChecker(broken, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale"))
+    one = VerifiedChecker(broken, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale", lambda used: None))
     assert isinstance(result(one.lookup(Lookup("ann", Needs.SECRET))), LoginUndecided)
     assert isinstance(result(one.requestAvatarId(VerifiedUser("ann"))), LoginUndecided)
 
@@ -233,7 +233,7 @@ def test_the_list_shows_which_mechanisms_a_credential_serves(command, tmp_path):
     assert command("add", "plain").exit_code == 0
     assert not (tmp_path / "state" / KEY_FILE).exists()
     assert command("add", "--challenge-mechanisms", "shop").exit_code == 0
-    rows = {line.split("\t")[0]: line.split("\t")[4].split() for line in command("list").stdout.splitlines()}
+    rows = {line.split("\t")[0]: line.split("\t")[-1].split() for line in command("list").stdout.splitlines()}
     assert rows == {"plain": ALWAYS, "shop": ALWAYS + CHALLENGE}
 
 

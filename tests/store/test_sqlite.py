@@ -6,6 +6,8 @@ import sqlite3
 import stat
 import threading
 from contextlib import closing
+from dataclasses import replace
+from importlib import resources
 
 import pytest
 
@@ -170,3 +172,23 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="file"):
         SqliteStore(tmp_path / "file" / "store.sqlite").open()
+
+
+def test_the_last_use_is_kept_and_an_unknown_name_is_no_matter(store):
+    store.add_credential(replace(ANN, stream="news"))
+    store.note_use("Ann", "2026-11-21T17:00:00+00:00")
+    store.note_use("nobody", "2026-11-21T17:00:00+00:00")
+    assert store.credentials() == [replace(ANN, stream="news", last_used_at="2026-11-21T17:00:00+00:00")]
+
+
+def test_a_store_of_the_second_version_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "store.sqlite"
+    scripts = [resources.files("gateway.store").joinpath(name).read_text("utf-8") for name in SCHEMA[:2]]
+    insert = (
+        "INSERT INTO credentials (user_name, secret_hash, vendor, created_at) VALUES ('old', 'hash', 'main', 'then');"
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(";".join([*scripts, insert, "PRAGMA user_version = 2;"]))
+    store = SqliteStore(path)
+    store.open()
+    assert store.credential("old") == Credential("old", "hash", "main", active=True, created_at="then")

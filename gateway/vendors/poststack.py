@@ -54,7 +54,10 @@ OWN_FIELDS = frozenset({"reply-to"})  # besides those that no vendor is passed
 # These differ each time that a client builds a message; under one idempotency key the API takes one payload only
 BUILT_ANEW = frozenset({"date", "message-id"})
 
-QUOTA_CODES = frozenset({"monthly_limit_exceeded", "daily_limit_exceeded", "send_limit_exceeded", "quota_exceeded"})
+# The contract's, and one more that the vendor's library for Python knows
+QUOTA_CODES = frozenset(
+    {"monthly_limit_exceeded", "daily_limit_exceeded", "send_limit_exceeded", "quota_exceeded", "daily_cap_exceeded"}
+)
 QUOTA_WAIT_SECONDS = 3600.0  # a quota comes back in hours at the earliest, says the vendor's own client
 UNVERIFIED = re.compile(r"(not |un)verified|domain.*verif|domain not found", re.IGNORECASE)
 SUPPRESSED = re.compile(r"suppress", re.IGNORECASE)

@@ -47,6 +47,7 @@ from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
+from gateway.smtp.tls_first import TlsFirstFactory
 from gateway.store.sqlite import SqliteStore, StoreError
 from gateway.vendor import load
 
@@ -169,7 +170,9 @@ class GatewayService(Service):
         implicit = listener.tls == "implicit"
         factory = SubmissionFactory(self._portals.receptions(listener), contexts, shared, implicit_tls=implicit)
         endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
-        wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
+        wire: IProtocolFactory = factory
+        if contexts and implicit:
+            wire = TlsFirstFactory(TLSMemoryBIOFactory(contexts, False, factory), factory, self._reactor)
         if listener.proxy_protocol:
             wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
         self._open_port(endpoint, wire, listener.endpoint)

@@ -17,6 +17,7 @@ from gateway.events import LoggedIn, LoginFailed
 from gateway.outcome import Cause, Reply, printable, reply_for
 from gateway.smtp import events, replies
 from gateway.smtp.credentials import IVerifiedLogin, LookupChecker, credentials_of
+from gateway.smtp.extensions import SessionRules
 from gateway.smtp.interfaces import SessionHost
 from gateway.smtp.mechanisms.exchange import BearerLogin, Login, Lookup, PasswordLogin, RefusedLogin
 
@@ -29,13 +30,19 @@ LONGEST_NAME_CHARACTERS = 24
 
 
 class Logins:
-    """Takes the logins of one session. reception may change while nobody is logged in."""
+    """Takes the logins of one session; reception is how it is received, which TLS may change."""
 
     def __init__(self, host: SessionHost, session_id: str, peer: str) -> None:
         self._host = host
         self._session_id = session_id
         self._peer = peer
         self.reception = host.receptions.default
+
+    def secured(self, server_name: Callable[[], bytes | None]) -> SessionRules:
+        """TLS is up, and a login in clear does not count any more: the rules from now on, by the server name."""
+        if self._host.receptions.by_name:
+            self.reception = self._host.receptions.named(server_name())
+        return self.reception.rules
 
     async def look_up(self, lookup: Lookup) -> object:
         """What the credential store keeps for a user name; Rejection when nobody can say, or too much was asked."""

@@ -58,7 +58,7 @@ class SubmissionProtocol(ESMTP):
         self._paused = False
         self._lost = False
         self._closing: IDelayedCall | None = None
-        self._deadlines = Deadlines(host.clock, session.rules.limits, self._expire)
+        self._deadlines = Deadlines(host.clock, session.rules.limits, self.expire)
 
     # -- what Twisted calls
 
@@ -72,9 +72,7 @@ class SubmissionProtocol(ESMTP):
         """TLS is up, after STARTTLS or from the first octet."""
         self._deadlines.handshake_done()
         connection = self.transport.getHandle()
-        if self._host.receptions.by_name:
-            self._logins.reception = self._host.receptions.named(connection.get_servername())
-        self.session.rules = self._logins.reception.rules  # a login in clear does not count any more
+        self.session.rules = self._logins.secured(connection.get_servername)
         if any(mechanism.endswith("-PLUS") for mechanism in self.session.rules.mechanisms):
             self.session.channel_bindings = channel_bindings(connection)
         certificate = connection.get_peer_certificate(as_cryptography=True)
@@ -113,7 +111,7 @@ class SubmissionProtocol(ESMTP):
         """Take no further message; hang up as soon as none is in hand."""
         self.draining = True
         if self._octets is not None and not self.session.in_transaction:
-            self._expire(replies.SHUTTING_DOWN)
+            self.expire(replies.SHUTTING_DOWN)
 
     # -- the conversation
 
@@ -268,7 +266,8 @@ class SubmissionProtocol(ESMTP):
         except Exception:
             self._host.report(Failed(self.session_id, traceback.format_exc()))
 
-    def _expire(self, reply: Reply) -> None:
+    def expire(self, reply: Reply) -> None:
+        """End the session with this last word; also for who has told the client already, in front of TLS."""
         self.session.shut(reply)
         waiting, self._octets = self._octets, None
         if waiting is not None:

@@ -14,6 +14,7 @@ from typing import Protocol
 from gateway import recast
 from gateway.content.addresses import folded, format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
+from gateway.dialect_fields import DialectError, read_json_strings
 from gateway.exchange import (
     ApiAnswer,
     ApiRequest,
@@ -56,6 +57,7 @@ __all__ = [
     "load",
     "lost",
     "parse_mailboxes",
+    "read_json_strings",
     "read_no_answer",
     "recast",
     "retry_after_seconds",
@@ -102,10 +104,6 @@ class Dialect:
     mailboxes: bool = False
     recipients: int = 100
     user_names: UserNames = USER_NAMES
-
-
-class DialectError(Exception):
-    """A dialect's header field cannot be read; the text says which and why, fit for the client to see."""
 
 
 class Vendor(Protocol):

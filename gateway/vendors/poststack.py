@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from gateway.message import Attachment, Content, HeaderField, SendOptions, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply
 from gateway.vendor import (
@@ -30,6 +28,7 @@ from gateway.vendor import (
     format_mailbox,
     lost,
     parse_mailboxes,
+    read_json_strings,
     read_no_answer,
     recast,
     retry_after_seconds,
@@ -105,7 +104,7 @@ class PostStack:
                 report.append(f"{field.name} has no meaning here and was taken out")
             elif value and single.setdefault(name, value) != value:
                 raise DialectError(f"{field.name} stands more than once, with different values")
-        template, variables = single.get("template-id", ""), _read_variables(single.get("variables", ""))
+        template, variables = single.get("template-id", ""), _read_variables(single.get("variables", ""), report)
         if template and not TEMPLATE_ID.fullmatch(template):
             raise DialectError(f"X-PostStack-Template-Id is not a template's id, which begins with tpl_: {template}")
         if variables and not template:
@@ -150,13 +149,13 @@ class PostStack:
 VENDOR = PostStack()
 
 
-def _read_variables(body: str) -> dict[str, str]:
-    if not body:
-        return {}
-    try:
-        return msgspec.json.decode(body, type=dict[str, str])
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
-        raise DialectError(f"X-PostStack-Variables is not a JSON object of strings: {error}") from None
+def _read_variables(body: str, report: list[str]) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for key, value in read_json_strings("X-PostStack-Variables", body):
+        if key in variables:
+            report.append(f"variable {key} is given twice: the last holds")
+        variables[key] = value
+    return variables
 
 
 def _headers(account: VendorAccount) -> dict[str, str]:

@@ -21,7 +21,7 @@ from gateway.parts import (
     vendor_entry,
 )
 from gateway.secret import Secret
-from gateway.settings import Settings, SettingsError, read_settings
+from gateway.settings import Listener, Settings, SettingsError, read_settings
 from gateway.tables import Problem
 from gateway.tls_settings import Sni
 
@@ -52,6 +52,8 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
         else:  # a self-made certificate is not made here; the rest of the TLS settings can be looked at
             yield partial(tls_policy, settings, listener, path)
         yield partial(_certificate_age, listener.certificate, listener.private_key, path)
+        for at, named in enumerate(listener.names):
+            yield partial(_server_name, settings, listener, named.name, f"{path}.names[{at}]")
     yield partial(_certificate_age, settings.tls.certificate, settings.tls.private_key, "tls")
     for number, one in enumerate(settings.tls.sni):
         yield partial(_certificate_age, one.certificate, one.private_key, f"tls.sni[{number}]")
@@ -107,6 +109,20 @@ def _sni_name(sni: Sni, path: str) -> None:
     if not certificate.covers(sni.name):
         names = ", ".join(sorted(certificate.dns_names())) or "no DNS name at all"
         raise SettingsError([Problem(f"{path}.name", f'"{sni.name}" is not in {sni.certificate}, which has {names}')])
+
+
+def _server_name(settings: Settings, listener: Listener, name: str, path: str) -> None:
+    """A client that asks for the name and checks it has to get a certificate that is made for it."""
+    sni = {one.name.lower(): one for one in settings.tls.sni}
+    own = listener if listener.certificate else settings.tls
+    chosen = sni.get(name.lower()) or sni.get("*." + name.lower().partition(".")[2]) or own
+    if chosen.certificate is None or chosen.private_key is None:
+        return  # one of our own making: clients have been told to trust that one
+    certificate = server_certificate(chosen.certificate, chosen.private_key, path)
+    if not certificate.covers(name):
+        raise SettingsError(
+            [Problem(f"{path}.name", f'"{name}" is not in {chosen.certificate}, which its clients get')]
+        )
 
 
 def _no_thread(call: Callable[[], Any]) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from gateway import __version__, vendors
-from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
+from gateway.accounts.credentials import make_credential, mechanisms_of, new_user_name, regenerate_credential
 from gateway.accounts.seal import Seal
 from gateway.content.spool import Spool
 from gateway.features import Feature
@@ -63,21 +63,30 @@ def credentials() -> None:
 @CONFIG
 @click.option("--vendor", help="The [vendors] entry whose key it stands for; needless when there is only one.")
 @CHALLENGE_MECHANISMS
-@click.argument("user_name")
-def add_credential(config: Path | None, vendor: str | None, challenge_mechanisms: bool, user_name: str) -> None:
-    """Make a credential and show its secret, once."""
+@click.option("--stream", default="", help="The only message stream that it may send to, as Postmark's SMTP tokens do.")
+@click.argument("user_name", required=False)
+def add_credential(
+    config: Path | None, vendor: str | None, challenge_mechanisms: bool, stream: str, user_name: str | None
+) -> None:
+    """Make a credential and show its secret, once. Without a USER_NAME, one is made up by the vendor's rule."""
     settings = _settings(config)
     vendor = _vendor(settings, vendor)
+    api = load(settings.vendors[vendor].api)
+    names = api.dialect.user_names
+    user_name = user_name or new_user_name(names)
     if user_name.casefold() in _constant_user_names():
         raise click.ClickException(
             f"{user_name} is the user name that goes with an API key; a login with it is no other"
         )
     try:
         seal = Seal(settings.state_dir) if challenge_mechanisms else None
-        secret = make_credential(_store(settings), user_name, vendor, datetime.datetime.now(datetime.UTC), seal)
+        now = datetime.datetime.now(datetime.UTC)
+        secret = make_credential(_store(settings), user_name, vendor, now, seal, names=names, stream=stream)
     except (ValueError, StoreError) as error:
         raise click.ClickException(str(error)) from None
     _show(user_name, secret, kept=challenge_mechanisms)
+    if stream and Feature.STREAM not in api.can:
+        click.echo(f"The API of vendors.{vendor} has no message streams: {stream} only counts for routes.", err=True)
     if settings.vendors[vendor].key is None:
         click.echo(f"Logins have to wait: vendors.{vendor} has no key in the settings yet.", err=True)
 
@@ -100,11 +109,13 @@ def regenerate(config: Path | None, challenge_mechanisms: bool, user_name: str) 
 @credentials.command("list")
 @CONFIG
 def list_credentials(config: Path | None) -> None:
-    """List the credentials: user name, vendor, state, when made, the SASL mechanisms that it can serve."""
+    """List the credentials: user name, vendor, state, when made, when last used, stream, SASL mechanisms to log in."""
     try:
         for one in _store(_settings(config)).look(lambda transaction: transaction.credentials()):
             state = "active" if one.active else "deactivated"
-            click.echo(f"{one.user_name}\t{one.vendor}\t{state}\t{one.created_at}\t{' '.join(mechanisms_of(one))}")
+            used, stream = one.last_used_at or "never", one.stream or "-"
+            told = (one.user_name, one.vendor, state, one.created_at, used, stream, " ".join(mechanisms_of(one)))
+            click.echo("\t".join(told))
     except StoreError as error:
         raise click.ClickException(str(error)) from None
 

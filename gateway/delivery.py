@@ -69,6 +69,11 @@ class SubmissionDelivery:
         """The account's name, for logs."""
         return self.account.name
 
+    @property
+    def dialect(self) -> str:
+        """What the account speaks; on a shared listener its login has told."""
+        return self.account.dialect
+
     def receivedHeader(self, helo: Any, origin: Any, recipients: Any) -> bytes:
         """Nothing to write before the mail data: the Received field travels beside it, in Incoming."""
         return b""

@@ -69,6 +69,9 @@ class Departures:
         """How this account's message leaves. NoDepartureError when no vendor of its route can carry it."""
         if account.own_address and not _is_only_from(account.own_address, submission.content):
             raise NoDepartureError(Refused(Cause.NOT_OWN_ADDRESS, account.own_address))
+        if account.own_stream and submission.options.stream not in ("", account.own_stream):
+            told = f"this login sends to the message stream '{account.own_stream}' only, and not to"
+            raise NoDepartureError(Refused(Cause.FORBIDDEN, f"{told} '{submission.options.stream[:80]}'"))
         if account.stream and not submission.options.stream:
             submission = replace(submission, options=replace(submission.options, stream=account.stream))
         route = self._route(account, submission)

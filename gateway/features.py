@@ -22,9 +22,12 @@ class Feature(StrEnum):
     TRACKING = "tracking"
     KEEP_MESSAGE_ID = "keep_message_id"
     IDEMPOTENCY_KEY = "idempotency_key"
+    TEST_BOUNCE = "test_bounce"
 
 
-HINTS = frozenset({Feature.STREAM, Feature.TRACKING, Feature.KEEP_MESSAGE_ID, Feature.IDEMPOTENCY_KEY})
+HINTS = frozenset(
+    {Feature.STREAM, Feature.TRACKING, Feature.KEEP_MESSAGE_ID, Feature.IDEMPOTENCY_KEY, Feature.TEST_BOUNCE}
+)
 """What the recipients do not miss: a vendor that cannot do it still sends the message, and the report says so."""
 
 
@@ -73,3 +76,5 @@ def _asked_for(submission: Submission) -> Iterator[tuple[Feature, str]]:
         yield Feature.KEEP_MESSAGE_ID, "keeping the Message-ID"
     if options.idempotency_key:
         yield Feature.IDEMPOTENCY_KEY, "an idempotency key"
+    if options.test_bounce:
+        yield Feature.TEST_BOUNCE, f"a bounce of the kind {options.test_bounce}, made up for a test"

@@ -107,7 +107,7 @@ class SendOptions:
 
     template is an id or name at the vendor; variables fill it. track_links is none, html, text or html_and_text. stream
     names one of the vendor's message streams. keep_message_id: the Message-ID field is to reach the recipients.
-    scheduled_at is ISO 8601.
+    scheduled_at is ISO 8601. test_bounce names a kind of bounce to make up for a recipient that is for tests.
     """
 
     tags: tuple[str, ...] = ()
@@ -120,6 +120,7 @@ class SendOptions:
     stream: str = ""
     keep_message_id: bool = False
     scheduled_at: str = ""
+    test_bounce: str = ""
     report: tuple[str, ...] = ()
 
 

@@ -13,7 +13,6 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +25,6 @@ from gateway.certificate import CertificateError, ServerCertificate, read_certif
 from gateway.console.pages import Console
 from gateway.departures import VendorEntry
 from gateway.http_client import HttpClient
-from gateway.outcome import Cause, Reply
 from gateway.relay import InThread, Relay
 from gateway.sandbox.inbox import Inbox
 from gateway.sandbox.postmark import PostmarkSandbox
@@ -35,7 +33,6 @@ from gateway.sandbox.poststack import PostStackSandbox
 from gateway.sandbox.relaypost import RelayPostSandbox
 from gateway.secret import Secret, SecretError
 from gateway.settings import Listener, Settings, SettingsError, VendorSettings, default_state_dir
-from gateway.smtp.extensions import SessionRules
 from gateway.smtp.proxy_listener import Network
 from gateway.tables import Problem
 from gateway.tls import ServerContexts, TlsPolicy, self_made_certificate
@@ -138,25 +135,6 @@ def _blamed_on(path: str) -> Iterator[None]:
         yield
     except CertificateError as error:
         raise SettingsError([Problem(path, str(error))]) from None
-
-
-def session_rules(settings: Settings, listener: Listener) -> SessionRules:
-    """What holds for the sessions of one listener, by its TLS mode and its dialect."""
-    vendor = load(listener.dialect)
-    dialect = vendor.dialect
-    wording: Mapping[Cause, Reply] = dialect.wording
-    message_octets = min(settings.limits.message_octets, vendor.message_octets)
-    recipients = min(settings.limits.recipients, dialect.recipients)
-    return SessionRules(
-        hostname=settings.hostname,
-        offers_tls=listener.tls in ("starttls", "optional"),
-        needs_tls=listener.tls in ("starttls", "implicit"),
-        mechanisms=tuple(dict.fromkeys(listener.mechanisms or dialect.mechanisms)),
-        enhanced=dialect.enhanced_status_codes,
-        wording=wording,
-        limits=replace(settings.limits, message_octets=message_octets, recipients=recipients),
-        clear_passwords=listener.clear_passwords,
-    )
 
 
 def proxy_networks(listener: Listener) -> list[Network]:

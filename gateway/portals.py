@@ -1,4 +1,4 @@
-"""Builds cred's portal of each listener: whom its dialect lets in, and as what."""
+"""Builds the receptions of each listener: the rules of its sessions, whom its dialects let in, and as what."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from twisted.cred.portal import Portal
 
 from gateway.accounts.account import Account
-from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker
+from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker, KeyLogin, StoredAccounts
 from gateway.accounts.credentials import StoredCredentials
+from gateway.accounts.last_use import LastUse
 from gateway.accounts.mailboxes import ImapLogin, MailboxChecker
 from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecker, VerifiedChecker
 from gateway.accounts.proofs import StoredProofs
@@ -19,42 +20,78 @@ from gateway.accounts.remembered import RememberedAnswers
 from gateway.departures import VendorEntry
 from gateway.events import Alarm, Reporter
 from gateway.http_tls import VerifiedHttps
+from gateway.rules import session_rules, shared_rules
 from gateway.settings import Listener, Settings
-from gateway.vendor import Dialect, VendorAccount, load
+from gateway.smtp.reception import Reception, Receptions
+from gateway.vendor import VendorAccount, load
 
 
 @dataclass(frozen=True, slots=True)
 class Portals:
-    """Makes the portals of one service. answers are remembered for all listeners together."""
+    """Makes the portals and receptions of one service. answers are remembered for all listeners together."""
 
     settings: Settings
     vendors: Mapping[str, VendorEntry]
     credentials: StoredCredentials
     proofs: StoredProofs
+    last_use: LastUse
     answers: RememberedAnswers
     reactor: Any
     report: Reporter
     make_delivery: Callable[[Account], Any]
 
-    def portal(self, listener: Listener) -> Portal:
-        """The portal of one listener: a checker for each kind of credentials, and the realm."""
-        name, dialect = listener.dialect, load(listener.dialect).dialect
-        keys = self._keys(name)
-        with_key = frozenset(vendor for vendor, entry in self.vendors.items() if entry.key is not None)
+    def receptions(self, listener: Listener) -> Receptions:
+        """How the sessions of one listener are received, by default and by server name."""
+        by_name = {
+            one.name.lower(): self._reception(
+                listener, (one.dialect,) if one.dialect else listener.spoken, one.stream or listener.stream
+            )
+            for one in listener.names
+        }
+        return Receptions(self._reception(listener, listener.spoken, listener.stream), by_name)
+
+    def _reception(self, listener: Listener, spoken: tuple[str, ...], stream: str) -> Reception:
+        portal = self._portal(listener, spoken, stream)
+        if len(spoken) == 1:
+            return Reception(session_rules(self.settings, listener, spoken[0]), portal)
+        rules = shared_rules(self.settings, listener, spoken)
+        by_dialect = {
+            # What EHLO has promised holds to the end of the session (RFC 2034 §4)
+            one: replace(session_rules(self.settings, listener, one), enhanced=rules.enhanced)
+            for one in spoken
+        }
+        return Reception(rules, portal, by_dialect)
+
+    def _portal(self, listener: Listener, spoken: tuple[str, ...], stream: str) -> Portal:
+        """A checker for each kind of credentials that these dialects know, and the realm."""
+        accounts = StoredAccounts(
+            frozenset(name for name, entry in self.vendors.items() if entry.key is not None),
+            lambda vendor: self._dialect_of(vendor, spoken),
+            self.last_use.note,
+        )
+        key_logins = [login for one in spoken if (login := self._key_login(one)) is not None]
+        twice = next((one.keys for one in key_logins if one.key_twice), None)
+        mailboxes = next((self._mailboxes(one) for one in spoken if load(one).dialect.mailboxes), None)
         checkers = [
-            DialectChecker(
-                dialect.user_name,
-                keys,
-                CredentialChecker(name, self.credentials, with_key),
-                key_twice=dialect.key_twice,
-                mailboxes=self._mailboxes(name) if dialect.mailboxes else None,
-            ),
-            VerifiedChecker(name, self.proofs, with_key, keys if dialect.key_twice else None),
-            BearerChecker(keys),
-            CertificateChecker(name, self.proofs, with_key),
+            DialectChecker(key_logins, CredentialChecker(self.credentials, accounts), mailboxes),
+            VerifiedChecker(self.proofs, accounts, twice),
+            BearerChecker(key_logins),
+            CertificateChecker(self.proofs, accounts),
         ]
-        realm = SubmissionRealm(lambda account: self.make_delivery(_placed(account, listener, dialect)))
+        realm = SubmissionRealm(lambda account: self.make_delivery(_placed(account, listener, stream)))
         return Portal(realm, checkers)
+
+    def _dialect_of(self, vendor: str, spoken: tuple[str, ...]) -> str:
+        """What clients speak whose credential stands for this entry: its own dialect where it is spoken."""
+        api = self.settings.vendors[vendor].api
+        return api if api in spoken else spoken[0]
+
+    def _key_login(self, dialect: str) -> KeyLogin | None:
+        """None where clients have no API key to log in with, or no vendor could be asked about one."""
+        spoken, keys = load(dialect).dialect, self._keys(dialect)
+        if keys is None or not (spoken.user_name or spoken.key_twice):
+            return None
+        return KeyLogin(keys, spoken.user_name, spoken.key_twice)
 
     def _keys(self, dialect: str) -> ApiKeyChecker | None:
         name = self.settings.key_vendor(dialect)
@@ -86,12 +123,12 @@ class Portals:
         return MailboxChecker(dialect, name, ask_host, self.answers, has_key=has_key)
 
 
-def _placed(account: Account, listener: Listener, dialect: Dialect) -> Account:
-    """The account as it came in on this listener."""
-    own_address = account.user_name if dialect.mailboxes and "@" in account.user_name else ""
+def _placed(account: Account, listener: Listener, stream: str) -> Account:
+    """The account as it came in on this listener, where messages that name no stream have this one."""
+    has_mailbox = load(account.dialect).dialect.mailboxes and "@" in account.user_name
     return replace(
         account,
         listener=listener.name or listener.endpoint,
-        stream=account.stream or listener.stream,
-        own_address=own_address,
+        stream=account.own_stream or stream,
+        own_address=account.user_name if has_mailbox else "",
     )

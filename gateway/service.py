@@ -22,6 +22,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from gateway.accounts.credentials import StoredCredentials
+from gateway.accounts.last_use import LastUse
 from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.seal import Seal
@@ -37,7 +38,6 @@ from gateway.parts import (
     first_message_command,
     proxy_networks,
     server_endpoint,
-    session_rules,
     store_password,
     tcp_port,
     tls_contexts,
@@ -48,6 +48,7 @@ from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
+from gateway.smtp.tls_first import TlsFirstFactory
 from gateway.store.interface import StoreError
 from gateway.store.opening import open_store
 from gateway.vendor import load
@@ -109,6 +110,7 @@ class GatewayService(Service):
             self._vendors,
             StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
             StoredProofs(store, Seal(settings.state_dir)),
+            LastUse(store, self._reactor.seconds, self._wall_seconds, self._report),
             self._keys,
             self._reactor,
             self._report,
@@ -130,7 +132,7 @@ class GatewayService(Service):
         gc.set_threshold(20_000, 20, 20)
 
     def _dispatch(self, departures: Departures) -> Dispatch:
-        dialects = {listener.dialect: load(listener.dialect) for listener in self._settings.listeners}
+        dialects = {one: load(one) for listener in self._settings.listeners for one in listener.spoken}
         return Dispatch(
             departures,
             dialects,
@@ -166,16 +168,17 @@ class GatewayService(Service):
 
     def _open_listener(self, listener: Listener, path: str, shared: Shared) -> None:
         contexts = tls_contexts(self._settings, listener, path)
-        rules = session_rules(self._settings, listener)
         implicit = listener.tls == "implicit"
-        factory = SubmissionFactory(rules, self._portals.portal(listener), contexts, shared, implicit_tls=implicit)
+        factory = SubmissionFactory(self._portals.receptions(listener), contexts, shared, implicit_tls=implicit)
         endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
-        wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
+        wire: IProtocolFactory = factory
+        if contexts and implicit:
+            wire = TlsFirstFactory(TLSMemoryBIOFactory(contexts, False, factory), factory, self._reactor)
         if listener.proxy_protocol:
             wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
         self._open_port(endpoint, wire, listener.endpoint)
         self._factories.append(factory)
-        self._report(Listening(listener.endpoint, listener.tls, listener.dialect))
+        self._report(Listening(listener.endpoint, listener.tls, ", ".join(listener.spoken)))
 
     def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
         """Listen at once: a port that cannot be had must stop the start, not be missing later."""

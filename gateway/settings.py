@@ -14,27 +14,24 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
+from gateway.listener_settings import Listener
 from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
-from gateway.smtp.sasl import MECHANISMS
 from gateway.store_settings import Store
 from gateway.tables import Problem, read_table
-from gateway.tls import CipherPolicy, Version
-from gateway.tls_settings import Tls, pair_problems
-from gateway.vendor import load
+from gateway.tls_settings import Tls
+from gateway.vendor import is_vendor
 
-__all__ = ["Limits", "Settings", "SettingsError", "embedded", "read_settings"]
+__all__ = ["Limits", "Listener", "Settings", "SettingsError", "embedded", "read_settings"]
 
 CONSOLE_PORT = 8025
 FILE_OCTETS = 1024 * 1024  # a thousand listeners with all their settings have half of that; more is another file
 DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")  # RFC 5321 §4.1.2
 HOSTNAME_OCTETS = 255  # RFC 5321 §4.5.3.1.2
 HOSTNAME_EXPECTED = f'expected a domain name or an address such as "[192.0.2.1]", of at most {HOSTNAME_OCTETS} octets'
-TlsMode = Literal["starttls", "implicit", "optional", "none"]
 
 
 class SettingsError(Exception):
@@ -43,47 +40,6 @@ class SettingsError(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A port: endpoint is a Twisted server endpoint string. tls: starttls asks for it before AUTH and MAIL, implicit
-    begins with it, optional offers STARTTLS without asking for it, none has no TLS. name is what routes call it (else
-    its endpoint); stream the message stream of messages that name none.
-
-    What is None is as in [tls]. client_ca: the roots (PEM) of client certificates, which are asked for and may be
-    missing. proxy_protocol: the networks of the balancers in front, each connection from which has to begin with a
-    PROXY header; connections from elsewhere are refused then. mechanisms: the SASL mechanisms to offer, in place of the
-    dialect's own. clear_passwords: those that show the password may be used without TLS, where tls allows any.
-    """
-
-    endpoint: str
-    tls: TlsMode = "starttls"
-    dialect: str = "postscale"
-    name: str = ""
-    stream: str = ""
-    certificate: Path | None = None
-    private_key: Path | None = None
-    minimum_version: Version | None = None
-    ciphers: CipherPolicy | None = None
-    client_ca: Path | None = None
-    proxy_protocol: tuple[str, ...] = ()
-    mechanisms: tuple[str, ...] | None = None
-    clear_passwords: bool = True
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """The dialect has to be one we speak, networks have to be networks, and what TLS needs goes with TLS."""
-        yield from pair_problems(self.certificate, self.private_key)
-        for number, network in enumerate(self.proxy_protocol):
-            try:
-                ipaddress.ip_network(network)
-            except ValueError as error:
-                yield f"proxy_protocol[{number}]", f'expected a network such as "10.0.0.0/8": {error}'
-        if self.client_ca is not None and self.tls == "none":
-            yield "client_ca", 'there are no client certificates with tls = "none"'
-        yield from _mechanism_problems(self.mechanisms)
-        if not _is_vendor(self.dialect):
-            yield "dialect", f'no vendor "{self.dialect}" is known'
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +67,7 @@ class VendorSettings:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The API has to be one we know; keys travel over TLS, or not beyond this machine."""
-        if not _is_vendor(self.api):
+        if not is_vendor(self.api):
             yield "api", f'no vendor "{self.api}" is known'
         if self.url:
             problem = _url_problem(self.url)
@@ -192,9 +148,12 @@ class Settings:
                         f"there is no [vendors.{name}]; there are: {', '.join(self.vendors)}",
                     )
         for number, listener in enumerate(self.listeners):
-            if self.key_vendor(listener.dialect) is None and not any(one.key for one in self.vendors.values()):
-                told = f'nobody can log in: no vendor has api = "{listener.dialect}", and none has a key'
-                yield f"listeners[{number}].dialect", told
+            if not any(map(self.key_vendor, listener.spoken)) and not any(one.key for one in self.vendors.values()):
+                apis = " or ".join(f'"{one}"' for one in listener.spoken)
+                yield (
+                    f"listeners[{number}].{'dialects' if listener.dialects else 'dialect'}",
+                    f"nobody can log in: no vendor has api = {apis}, and none has a key",
+                )
 
     def key_vendor(self, dialect: str) -> str | None:
         """The vendor entry that is asked about the API keys of this dialect's clients, or None.
@@ -238,15 +197,6 @@ def embedded() -> Settings:
     return Settings(hostname="localhost", vendors=vendors, sandbox=Sandbox(enabled=True))
 
 
-def _mechanism_problems(names: tuple[str, ...] | None) -> Iterator[tuple[str, str]]:
-    if names == ():
-        yield "mechanisms", "expected at least one; without any nobody can log in"
-    for number, name in enumerate(names or ()):
-        if name not in MECHANISMS:
-            known = ", ".join(MECHANISMS)
-            yield f"mechanisms[{number}]", f"no mechanism {json.dumps(name)} is known; known are: {known}"
-
-
 def _is_hostname(name: str) -> bool:
     """Whether it is a domain or an address literal (RFC 5321 §4.1.2, §4.1.3)."""
     literal = re.fullmatch(r"\[(IPv6:)?([0-9A-Fa-f.:]+)\]", name)
@@ -256,14 +206,6 @@ def _is_hostname(name: str) -> bool:
         return ipaddress.ip_address(literal[2]).version == (6 if literal[1] else 4)
     except ValueError:
         return False
-
-
-def _is_vendor(name: str) -> bool:
-    try:
-        load(name)
-    except LookupError:
-        return False
-    return True
 
 
 def _url_problem(url: str) -> str | None:

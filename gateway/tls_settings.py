@@ -28,8 +28,7 @@ class Sni:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """A DNS name, in ASCII as clients send it."""
-        if not SERVER_NAME.fullmatch(self.name) or len(self.name) > SERVER_NAME_OCTETS:
-            yield "name", f'expected a DNS name such as "smtp.shop.example" or "*.shop.example", got "{self.name}"'
+        yield from server_name_problems(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +60,9 @@ def pair_problems(certificate: Path | None, private_key: Path | None) -> Iterato
     if (certificate is None) != (private_key is None):
         missing = "private_key" if private_key is None else "certificate"
         yield missing, "missing; certificate and private_key go together"
+
+
+def server_name_problems(name: str) -> Iterator[tuple[str, str]]:
+    """A server name is a DNS name, or one with "*" for its first label: the problem, if there is one."""
+    if not SERVER_NAME.fullmatch(name) or len(name) > SERVER_NAME_OCTETS:
+        yield "name", f'expected a DNS name such as "smtp.shop.example" or "*.shop.example", got "{name}"'

@@ -6,6 +6,7 @@ What such a file may use is offered here: exchanges, the recasting of messages, 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,7 @@ from gateway import recast
 from gateway.batch import BatchCall, BatchTranslation, concerns_all, translated
 from gateway.content.addresses import folded, format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
+from gateway.dialect_fields import DialectError, read_json_strings
 from gateway.exchange import (
     ApiAnswer,
     ApiRequest,
@@ -34,6 +36,7 @@ from gateway.message import HeaderField, SendOptions, Submission
 from gateway.outcome import Cause, Reply
 
 __all__ = [
+    "USER_NAMES",
     "ApiAnswer",
     "ApiRequest",
     "BatchCall",
@@ -46,6 +49,7 @@ __all__ = [
     "KeyExchange",
     "NoAnswer",
     "Translation",
+    "UserNames",
     "Vendor",
     "VendorAccount",
     "batch_key",
@@ -57,9 +61,11 @@ __all__ = [
     "encode_words",
     "folded",
     "format_mailbox",
+    "is_vendor",
     "load",
     "lost",
     "parse_mailboxes",
+    "read_json_strings",
     "read_no_answer",
     "recast",
     "retry_after_seconds",
@@ -69,12 +75,33 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class UserNames:
+    """What the user names of a vendor's own SMTP credentials are like; rule is the pattern in words.
+
+    A name that is made up has eight letters and digits behind the prefix.
+    """
+
+    pattern: re.Pattern[str]
+    rule: str
+    prefix: str
+
+
+USER_NAMES = UserNames(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}"),
+    "3 to 64 letters, digits and . _ @ + - and begins with a letter or digit",
+    "user_",
+)
+"""Where a vendor says nothing: addresses fit, and nothing that a shell or an option would take for its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """A vendor's SMTP conventions, as far as the SMTP side has to know them.
 
     user_name is the constant user name that goes with an API key as password, compared without case; empty when there
     is none. key_twice: an API key is both user name and password. mailboxes: a user name that is an address is a
-    mailbox, which may send only as itself. recipients is how many a message may have.
+    mailbox, which may send only as itself. recipients is how many a message may have. user_names is the rule for those
+    of SMTP credentials.
     """
 
     name: str
@@ -85,10 +112,7 @@ class Dialect:
     key_twice: bool = False
     mailboxes: bool = False
     recipients: int = 100
-
-
-class DialectError(Exception):
-    """A dialect's header field cannot be read; the text says which and why, fit for the client to see."""
+    user_names: UserNames = USER_NAMES
 
 
 class Vendor(Protocol):
@@ -167,3 +191,12 @@ def _batch_call(vendor: Vendor) -> BatchCall | None:
     """A vendor file without one has no such attribute at all."""
     call: BatchCall | None = getattr(vendor, "batch", None)
     return call
+
+
+def is_vendor(name: str) -> bool:
+    """Whether there is a vendor of that name."""
+    try:
+        load(name)
+    except LookupError:
+        return False
+    return True

@@ -6,6 +6,7 @@ The mail host of PostStack's mailboxes is Twisted's own IMAP server, in tests/ac
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import smtplib
 import ssl
@@ -32,6 +33,24 @@ LISTENERS = {
     "relaypost": ("relaypost", "starttls"),
     "relaypost-tls": ("relaypost", "implicit"),
 }
+# The dialects that are spoken on one port, and its TLS
+SHARED = {
+    "shared": (("postscale", "poststack", "postmark", "relaypost"), "starttls"),
+    "shared-tls": (("postmark", "postscale", "poststack"), "implicit"),
+    "shared-optional": (("postmark", "postscale"), "optional"),
+}
+SERVER_NAMES = """
+[[listeners.names]]
+name = "smtp-broadcasts.test"
+dialect = "postmark"
+stream = "broadcast"
+[[listeners.names]]
+name = "smtp.postscale.test"
+dialect = "postscale"
+[[listeners.names]]
+name = "*.streams.test"
+stream = "news"
+"""
 DIALECTS = VENDORS = ("postscale", "poststack", "postmark", "relaypost")
 KEYS = {
     "postscale": "ps_test_operator",
@@ -76,16 +95,16 @@ MORE_OF_VENDOR = {
     "postmark": 'streams = {{ broadcast = "newsletter" }}\ntemplates = {{ tpl_welcome = "41" }}\n',
     "relaypost": "",
 }
-# The credential via-<vendor> may lose everything; strict-<vendor> is made for that vendor, and no route names it
+# The credential via_<vendor> may lose everything; strict_<vendor> is made for that vendor, and no route names it
 ROUTE = """
 [[routes]]
-account = "via-{name}"
+account = "via_{name}"
 vendors = ["{name}"]
 losses = {losses}
 """
 EITHER = """
 [[routes]]
-account = "via-either"
+account = "via_either"
 vendors = ["relaypost", "postmark"]
 """
 
@@ -95,6 +114,9 @@ def _settings(folder: Path, ports: dict[str, int], mailbox_port: int, ca_file: P
     for name, (dialect, tls) in LISTENERS.items():
         tables.append(LISTENER.format(name=name, port=ports[name], tls=tls, dialect=dialect))
         tables.append(MORE_OF_LISTENER.get(name, ""))
+    for name, (spoken, tls) in SHARED.items():
+        table = LISTENER.format(name=name, port=ports[name], tls=tls, dialect="{dialect}")
+        tables.append(table.replace('dialect = "{dialect}"', f"dialects = {json.dumps(spoken)}") + SERVER_NAMES)
     for name in VENDORS:
         key_file = folder / f"{name}.key"
         key_file.write_text(f"{keys[name]}\n")
@@ -132,7 +154,8 @@ def mail_host(folder: Path) -> Iterator[tuple[int, Path]]:
 @contextlib.contextmanager
 def run_all_dialects(folder: Path, keys: Mapping[str, str] = KEYS) -> Iterator[RunningGateway]:
     """The gateway, with the operator's key of each vendor; its ports are by listener."""
-    ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
+    names = (*LISTENERS, *SHARED)
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     with mail_host(folder) as (mailbox_port, ca_file), pytest.MonkeyPatch.context() as changed:
         changed.setattr(fixtures, "SETTINGS", _settings(folder, ports, mailbox_port, ca_file, keys))
         running = replace(start_gateway(folder), ports=ports)
@@ -151,11 +174,32 @@ def add_credentials(gateway: RunningGateway, vendors: dict[str, str]) -> dict[st
         return dict(zip(vendors, secrets, strict=True))
 
 
+class NamedContext(ssl.SSLContext):
+    """Asks for a server name of the test's choice; the certificate is trusted whatever names it has."""
+
+    server_name: str
+
+    def wrap_socket(self, sock, *args, server_hostname=None, **options):  # type: ignore[no-untyped-def, override]  # ssl's
+        return super().wrap_socket(sock, *args, server_hostname=self.server_name, **options)
+
+
+def _context(gateway: RunningGateway, server_name: str) -> ssl.SSLContext:
+    if not server_name:  # an address is no server name, so that none is asked for
+        return ssl.create_default_context(cafile=str(gateway.ca_file))
+    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(gateway.ca_file)
+    context.check_hostname = False
+    context.server_name = server_name
+    return context
+
+
 @contextlib.contextmanager
-def session(gateway: RunningGateway, listener: str, *, tls: bool = True) -> Iterator[smtplib.SMTP]:
+def session(
+    gateway: RunningGateway, listener: str, *, tls: bool = True, server_name: str = ""
+) -> Iterator[smtplib.SMTP]:
     """A session with a listener, greeted and not logged in; without tls where it is optional."""
-    context = ssl.create_default_context(cafile=str(gateway.ca_file))
-    mode, port = LISTENERS[listener][1], gateway.ports[listener]
+    context = _context(gateway, server_name)
+    mode, port = {**LISTENERS, **SHARED}[listener][1], gateway.ports[listener]
     client = (
         smtplib.SMTP_SSL(gateway.host, port, timeout=30, context=context)
         if mode == "implicit"

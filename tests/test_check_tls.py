@@ -36,6 +36,10 @@ def sni(name, certificate="good", key="good"):
     return f'[[tls.sni]]\nname = "{name}"\n' + pair(certificate, key)
 
 
+def name(server_name):
+    return f'[[listeners.names]]\nname = "{server_name}"\nstream = "news"\n'
+
+
 def pair(certificate, key):
     return f'certificate = "{{file}}/{certificate}.pem"\nprivate_key = "{{file}}/{key}.key"\n'
 
@@ -46,6 +50,13 @@ def test_good_settings_have_no_problems(problems, tmp_path):
     text = "[tls]\n" + pair("good", "good") + sni("SMTP.shop.example") + sni("*.wild.example") + sni("eu.wild.example")
     assert problems(text + LISTENER + networks + own) == []
     assert len(read_settings(tmp_path / "gateway.toml").listeners[0].proxy_protocol) == 3
+
+
+def test_a_server_name_may_have_its_certificate_from_anywhere(problems):
+    named = name("smtp.shop.example") + name("EU.wild.example")
+    assert problems(sni("smtp.shop.example") + sni("*.wild.example") + LISTENER + pair("other", "other") + named) == []
+    assert problems("[tls]\n" + pair("good", "good") + LISTENER + named) == []
+    assert problems(LISTENER + named) == []  # self-made: its clients trust that one certificate
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,14 @@ def test_good_settings_have_no_problems(problems, tmp_path):
         (sni("mx.shop.example"), 'tls.sni[0].name: "mx.shop.example" is not in {file}/good.pem, which has *.wild'),
         (sni("*.shop.example"), 'tls.sni[0].name: "*.shop.example" is not in'),
         (sni("a.eu.wild.example"), 'tls.sni[0].name: "a.eu.wild.example" is not in'),
+        (
+            "[tls]\n" + pair("good", "good") + LISTENER + name("mx.shop.example"),
+            'listeners[0].names[0].name: "mx.shop.example" is not in {file}/good.pem, which its clients get',
+        ),
+        (
+            LISTENER + pair("other", "other") + name("smtp.shop.example"),
+            'listeners[0].names[0].name: "smtp.shop.example" is not in {file}/other.pem, which its clients get',
+        ),
         (sni("localhost"), 'tls.sni[0].name: expected a DNS name such as "smtp.shop.example"'),
         (sni("*.*.wild.example"), "tls.sni[0].name: expected a DNS name"),
         (sni("smtp.shöp.example"), "tls.sni[0].name: expected a DNS name"),

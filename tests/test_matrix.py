@@ -24,8 +24,8 @@ from tests.matrix import (
 )
 from tests.running import log_in
 
-CREDENTIALS = {f"{kind}-{vendor}": vendor for kind in ("via", "strict") for vendor in VENDORS} | {
-    "via-either": "relaypost"
+CREDENTIALS = {f"{kind}_{vendor}": vendor for kind in ("via", "strict") for vendor in VENDORS} | {
+    "via_either": "relaypost"
 }
 
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
@@ -56,7 +56,7 @@ def send(gateway):
 @through_every_vendor
 @every_dialect
 def test_a_rich_message_leaves_as_the_vendor_takes_it_and_the_report_names_the_rest(dialect, vendor, send):
-    reply, received = send(dialect, f"via-{vendor}", PATHS, rich(dialect))
+    reply, received = send(dialect, f"via_{vendor}", PATHS, rich(dialect))
     gateway_id = re.fullmatch(r"250 (?:2\.0\.0 )?OK ([0-9a-z]{20}) \S+", reply)[1]
     (one,) = received
     expected = OF_EVERY[vendor] | OF_DIALECT.get((dialect, vendor), {})
@@ -73,7 +73,7 @@ def test_a_rich_message_leaves_as_the_vendor_takes_it_and_the_report_names_the_r
 @through_every_vendor
 @every_dialect
 def test_a_loss_that_nobody_has_allowed_is_refused_by_name(dialect, vendor, send):
-    reply, received = send(dialect, f"strict-{vendor}", PATHS, rich(dialect))
+    reply, received = send(dialect, f"strict_{vendor}", PATHS, rich(dialect))
     if (dialect, vendor) in REFUSED:
         assert reply == WORDING[dialect].format(f"{vendor} cannot carry {REFUSED[dialect, vendor]}")
         assert received == []
@@ -85,7 +85,7 @@ def test_a_loss_that_nobody_has_allowed_is_refused_by_name(dialect, vendor, send
 @through_every_vendor
 def test_what_a_template_takes_the_place_of_is_in_the_report(vendor, send):
     message = TEMPLATED.replace("X-PostStack-Template-Id", "Subject: Hello\nX-PostStack-Template-Id") + "Hello\n"
-    reply, received = send("poststack", f"via-{vendor}", PATHS[:1], message)
+    reply, received = send("poststack", f"via_{vendor}", PATHS[:1], message)
     assert reply.startswith("250 ")
     (one,) = received
     assert any(re.search("comes? from the template", line) for line in one["report"])
@@ -93,7 +93,7 @@ def test_what_a_template_takes_the_place_of_is_in_the_report(vendor, send):
 
 @through_every_vendor
 def test_a_template_has_its_name_at_the_other_vendor(vendor, send):
-    reply, received = send("poststack", f"via-{vendor}", PATHS[:1], TEMPLATED)
+    reply, received = send("poststack", f"via_{vendor}", PATHS[:1], TEMPLATED)
     assert reply.startswith("250 ")
     (sent,) = (one["request"]["json"] for one in received)
     assert sent.items() >= OF_TEMPLATE[vendor].items()
@@ -105,7 +105,7 @@ def test_a_template_has_its_name_at_the_other_vendor(vendor, send):
     [(COMMON.replace("Reply-To", "X-Nobody") + "\nHello\n", "relaypost"), (COMMON + RICH, "postmark")],
 )
 def test_of_a_routes_vendors_the_first_that_can_say_the_message_gets_it(message, vendor, send):
-    reply, received = send("postmark", "via-either", PATHS, message)
+    reply, received = send("postmark", "via_either", PATHS, message)
     assert reply.startswith("250 ")
     assert [one["vendor"] for one in received] == [vendor]
 

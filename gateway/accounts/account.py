@@ -13,7 +13,8 @@ class Account:
     name is what logs call the account and holds no secret. vendor is a name of the [vendors] table. own_key is the
     API key that the client itself gave as its password; None when the account uses the vendor's key of the settings.
     user_name is that of a credential, empty for a key; listener the endpoint or name of where it came in; stream the
-    message stream of what names none. own_address is the only one it may send from; empty: any.
+    message stream of what names none. own_address is the only one it may send from, own_stream the only message stream
+    that it may send to; empty: any.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Account:
     listener: str = ""
     stream: str = ""
     own_address: str = ""
+    own_stream: str = ""
 
     def __str__(self) -> str:
         """The name, for logs."""

@@ -1,13 +1,15 @@
 """cred's checkers: a vendor's API key as password, and credentials of the gateway's own.
 
-Both are IUsernamePassword, and a portal takes one checker for an interface, so the dialect's user name decides which.
+Both are IUsernamePassword, and a portal takes one checker for an interface, so the user name decides which; on a
+listener of several dialects it decides the dialect too.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -20,6 +22,7 @@ from gateway.accounts.remembered import RememberedAnswers
 from gateway.content.addresses import folded
 from gateway.errors import LoginRefused, LoginUndecided
 from gateway.outcome import Cause
+from gateway.store.credential import Credential
 
 KEY = re.compile(r"[!-~]{1,4096}\Z")
 """What can be an API key at all: the vendor's own rule, so that nothing else gets into a request's header."""
@@ -28,8 +31,8 @@ KEY = re.compile(r"[!-~]{1,4096}\Z")
 class CredentialLookup(Protocol):
     """The credential store, as far as a login needs it."""
 
-    async def check(self, user_name: str, secret: str) -> str | None:
-        """The vendor entry that a credential stands for; None for a wrong secret. LookupError: no such user name."""
+    async def check(self, user_name: str, secret: str) -> Credential | None:
+        """The credential; None for a wrong secret. LookupError: no such user name."""
 
 
 class MailboxLookup(Protocol):
@@ -66,66 +69,99 @@ class ApiKeyChecker:
         return Account(f"{self._vendor}/key-{fingerprint(key)}", self._dialect, self._vendor, key)
 
 
-class CredentialChecker:
-    """Takes a user name and secret that the operator has made. vendors_with_key: what a credential can stand for."""
+@dataclass(frozen=True, slots=True)
+class KeyLogin:
+    """How a dialect's clients log in with an API key: under its constant user name, or with the key in both fields."""
 
-    def __init__(self, dialect: str, credentials: CredentialLookup, vendors_with_key: frozenset[str]) -> None:
-        self._dialect = dialect
-        self._credentials = credentials
+    keys: ApiKeyChecker
+    user_name: str = ""
+    key_twice: bool = False
+
+    def has_name(self, user_name: str) -> bool:
+        """Whether this is the constant user name, which is compared without case."""
+        return bool(self.user_name) and folded(user_name) == folded(self.user_name)
+
+    def fits(self, user_name: str, password: str) -> bool:
+        """Whether this is such a login, good or not."""
+        twice = self.key_twice and hmac.compare_digest(user_name.encode(), password.encode())
+        return twice or self.has_name(user_name)
+
+
+class StoredAccounts:
+    """What the credentials that the operator has made stand for.
+
+    vendors_with_key: the vendor entries that one can stand for. dialect_of tells which dialect the clients of an entry
+    speak. note_use hears the user name of each login.
+    """
+
+    def __init__(
+        self, vendors_with_key: frozenset[str], dialect_of: Callable[[str], str], note_use: Callable[[str], None]
+    ) -> None:
         self._vendors_with_key = vendors_with_key
+        self._dialect_of = dialect_of
+        self._note_use = note_use
+
+    def account(self, credential: Credential) -> Account:
+        """The account of a credential whose proof was seen; LoginUndecided when its vendor entry has no key."""
+        vendor = credential.vendor
+        if vendor not in self._vendors_with_key:
+            raise LoginUndecided(f"the credential stands for vendors.{vendor}, which has no key in the settings")
+        # User names compare without case, so the account has one name however it is written
+        name = credential.user_name.lower()
+        self._note_use(name)
+        told = f"{vendor}/user-{name}"
+        return Account(told, self._dialect_of(vendor), vendor, user_name=name, own_stream=credential.stream)
+
+
+class CredentialChecker:
+    """Takes a user name and secret that the operator has made."""
+
+    def __init__(self, credentials: CredentialLookup, accounts: StoredAccounts) -> None:
+        self._credentials = credentials
+        self._accounts = accounts
 
     async def check(self, user_name: str, secret: str) -> Account:
         """The account of this credential; a user name that nobody made is told apart, as the dialect does."""
         try:
-            vendor = await self._credentials.check(user_name, secret)
+            credential = await self._credentials.check(user_name, secret)
         except LookupError:
             raise LoginRefused(Cause.USER_NAME_INVALID) from None
         except OSError as error:
             raise LoginUndecided(f"credential store: {error}") from None
-        if vendor is None:
+        if credential is None:
             raise LoginRefused
-        if vendor not in self._vendors_with_key:
-            raise LoginUndecided(f"the credential stands for vendors.{vendor}, which has no key in the settings")
-        # User names compare without case, so the account has one name however it is written
-        return Account(f"{vendor}/user-{user_name.lower()}", self._dialect, vendor, user_name=user_name.lower())
+        return self._accounts.account(credential)
 
 
 @implementer(ICredentialsChecker)
 class DialectChecker:
-    """Sends a login to the right checker: the dialect's constant user name, or a key given twice, means a key."""
+    """Sends a login to the right checker: one with a key to that of its dialect, any other to the stored credentials,
+    and what is none of them to the mailboxes, if it has the form of an address.
+    """
 
     credentialInterfaces = (IUsernamePassword,)
 
     def __init__(
         self,
-        user_name: str,
-        keys: ApiKeyChecker | None,
+        key_logins: Sequence[KeyLogin],
         credentials: CredentialChecker,
-        *,
-        key_twice: bool = False,
         mailboxes: MailboxLookup | None = None,
     ) -> None:
-        self._user_name = folded(user_name)
-        self._key_twice = key_twice
-        self._mailboxes = mailboxes
-        self._keys = keys
+        self._key_logins = key_logins
         self._credentials = credentials
+        self._mailboxes = mailboxes
 
     def requestAvatarId(self, credentials: UsernamePassword) -> Deferred[Any]:
         """Fires with the Account, or fails with LoginRefused or LoginUndecided."""
         return Deferred.fromCoroutine(self._check(credentials.username.decode(), credentials.password.decode()))
 
     async def _check(self, user_name: str, password: str) -> Account:
-        if self._keys is not None and self._is_key_login(user_name, password):
-            return await self._keys.check(password)
+        with_key = next((one for one in self._key_logins if one.fits(user_name, password)), None)
+        if with_key is not None:
+            return await with_key.keys.check(password)
         try:
             return await self._credentials.check(user_name, password)
         except LoginRefused as refused:
             if self._mailboxes is None or refused.cause is not Cause.USER_NAME_INVALID or "@" not in user_name:
                 raise
         return await self._mailboxes.check(user_name, password)
-
-    def _is_key_login(self, user_name: str, password: str) -> bool:
-        if self._key_twice and hmac.compare_digest(user_name.encode(), password.encode()):
-            return True
-        return bool(self._user_name) and folded(user_name) == self._user_name

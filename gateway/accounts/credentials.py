@@ -11,6 +11,7 @@ import re
 import secrets
 import string
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -22,23 +23,42 @@ from gateway.smtp.mechanisms.exchange import Needs
 from gateway.smtp.sasl import MECHANISMS
 from gateway.store.credential import Credential
 from gateway.store.interface import Store
+from gateway.vendor import USER_NAMES, UserNames
 
-USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}\Z")
+STREAM = re.compile(r"[!-~]{1,64}")  # no vendor documents more than 30; a name with a blank could not be asked for
+GENERATED_CHARACTERS = 8  # with a prefix, what RelayPost shows of its own; a name is no secret
 SECRET_CHARACTERS = 32  # 190 random bits: the hash need not be slow, only one-way
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's least for Argon2id: 19 MiB
 
 
-def make_credential(store: Store, user_name: str, vendor: str, now: datetime.datetime, seal: Seal | None = None) -> str:
-    """Store a new credential and give its secret. ValueError for a bad or taken user name.
+def make_credential(
+    store: Store,
+    user_name: str,
+    vendor: str,
+    now: datetime.datetime,
+    seal: Seal | None = None,
+    *,
+    names: UserNames = USER_NAMES,
+    stream: str = "",
+) -> str:
+    """Store a new credential and give its secret. ValueError for a bad or taken user name, or a bad stream.
 
-    With a seal the secret is kept too, for the mechanisms that compute with it; else it is kept nowhere.
+    With a seal the secret is kept too, for the mechanisms that compute with it; else it is kept nowhere. names: the
+    vendor's rule. stream binds the credential to one message stream.
     """
-    if not USER_NAME.match(user_name):
-        raise ValueError("a user name has 3 to 64 letters, digits and . _ @ + - and begins with a letter or digit")
+    if not names.pattern.fullmatch(user_name):
+        raise ValueError(f"a user name has {names.rule}")
+    if stream and not STREAM.fullmatch(stream):
+        raise ValueError("a message stream has 1 to 64 characters of ASCII and no blank")
     secret = _new_secret()
-    credential = _with_secret(user_name, vendor, now, secret, seal)
+    credential = replace(_with_secret(user_name, vendor, now, secret, seal), stream=stream)
     store.run(lambda transaction: transaction.add_credential(credential))
     return secret
+
+
+def new_user_name(names: UserNames) -> str:
+    """A user name made up by the vendor's rule."""
+    return names.prefix + _random(string.ascii_lowercase + string.digits, GENERATED_CHARACTERS)
 
 
 def regenerate_credential(store: Store, user_name: str, now: datetime.datetime, seal: Seal | None = None) -> str:
@@ -76,7 +96,11 @@ def mechanisms_of(credential: Credential) -> list[str]:
 
 def _new_secret() -> str:
     """Letters and digits only: a secret that begins with "-" is an option to the tools it is typed into."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(SECRET_CHARACTERS))
+    return _random(string.ascii_letters + string.digits, SECRET_CHARACTERS)
+
+
+def _random(characters: str, count: int) -> str:
+    return "".join(secrets.choice(characters) for _ in range(count))
 
 
 class StoredCredentials:
@@ -92,8 +116,8 @@ class StoredCredentials:
         self._remembered = remembered
         self._in_thread = in_thread
 
-    async def check(self, user_name: str, secret: str) -> str | None:
-        """The vendor entry that the credential stands for; None for a wrong secret. LookupError: no such user name."""
+    async def check(self, user_name: str, secret: str) -> Credential | None:
+        """The credential; None for a wrong secret, or when it is deactivated. LookupError: no such user name."""
         credential = await self._store.read(lambda transaction: transaction.credential(user_name))
         if credential is None:
             raise LookupError(user_name)
@@ -105,7 +129,7 @@ class StoredCredentials:
 
         # The hash is part of the question, so a secret made anew is not judged by an old answer
         good = await self._remembered.ask(credential.secret_hash, secret, question=verify)
-        return credential.vendor if good else None
+        return credential if good else None
 
 
 def _verify(secret_hash: str, secret: str) -> bool:

@@ -5,7 +5,7 @@ They never tell an unknown user name from a wrong proof, whatever the dialect do
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from gateway.accounts.account import Account
-from gateway.accounts.checkers import ApiKeyChecker
+from gateway.accounts.checkers import ApiKeyChecker, KeyLogin, StoredAccounts
 from gateway.errors import LoginRefused, LoginUndecided
 from gateway.smtp.credentials import (
     BearerToken,
@@ -24,6 +24,7 @@ from gateway.smtp.credentials import (
     VerifiedUser,
 )
 from gateway.smtp.mechanisms.exchange import Lookup, Needs
+from gateway.store.credential import Credential
 
 
 class Proofs(Protocol):
@@ -32,32 +33,29 @@ class Proofs(Protocol):
     def lookup(self, lookup: Lookup) -> Awaitable[object]:
         """What is kept for a user name, or something false that looks alike."""
 
-    def vendor(self, user_name: str) -> Awaitable[str | None]:
-        """The vendor entry that an active credential stands for."""
+    def credential(self, user_name: str) -> Awaitable[Credential | None]:
+        """The active credential of that user name."""
 
 
-class _StoredAccounts:
+class _ByName:
     """The accounts of stored credentials, by user name alone: whoever asks has seen the proof."""
 
-    def __init__(self, dialect: str, proofs: Proofs, vendors_with_key: frozenset[str]) -> None:
-        self._dialect = dialect
+    def __init__(self, proofs: Proofs, accounts: StoredAccounts) -> None:
         self._proofs = proofs
-        self._vendors_with_key = vendors_with_key
+        self._accounts = accounts
 
     async def _account(self, user_name: str) -> Account:
         try:
-            vendor = await self._proofs.vendor(user_name)
+            credential = await self._proofs.credential(user_name)
         except OSError as error:
             raise LoginUndecided(f"credential store: {error}") from None
-        if vendor is None:
+        if credential is None:
             raise LoginRefused
-        if vendor not in self._vendors_with_key:
-            raise LoginUndecided(f"the credential stands for vendors.{vendor}, which has no key in the settings")
-        return Account(f"{vendor}/user-{user_name.lower()}", self._dialect, vendor, user_name=user_name.lower())
+        return self._accounts.account(credential)
 
 
 @implementer(ICredentialsChecker)
-class VerifiedChecker(_StoredAccounts):
+class VerifiedChecker(_ByName):
     """Takes a user name whose secret was proved, and gives before that what to prove it with.
 
     keys: given where the dialect's clients have the same key as user name and as password. A name that is no
@@ -66,10 +64,8 @@ class VerifiedChecker(_StoredAccounts):
 
     credentialInterfaces = (IVerifiedLogin,)
 
-    def __init__(
-        self, dialect: str, proofs: Proofs, vendors_with_key: frozenset[str], keys: ApiKeyChecker | None = None
-    ) -> None:
-        super().__init__(dialect, proofs, vendors_with_key)
+    def __init__(self, proofs: Proofs, accounts: StoredAccounts, keys: ApiKeyChecker | None = None) -> None:
+        super().__init__(proofs, accounts)
         self._keys = keys
 
     async def lookup(self, lookup: Lookup) -> object:
@@ -92,13 +88,13 @@ class VerifiedChecker(_StoredAccounts):
 
     async def _is_key(self, user_name: str) -> bool:
         try:
-            return await self._proofs.vendor(user_name) is None
+            return await self._proofs.credential(user_name) is None
         except OSError as error:
             raise LoginUndecided(f"credential store: {error}") from None
 
 
 @implementer(ICredentialsChecker)
-class CertificateChecker(_StoredAccounts):
+class CertificateChecker(_ByName):
     """Takes the name of a verified client certificate when a credential has it as its user name."""
 
     credentialInterfaces = (ICertificateLogin,)
@@ -110,18 +106,24 @@ class CertificateChecker(_StoredAccounts):
 
 @implementer(ICredentialsChecker)
 class BearerChecker:
-    """Takes a bearer token that is a key the vendor takes; what the client calls itself makes no difference."""
+    """Takes a bearer token that is a key the vendor takes, of a dialect whose clients log in with keys at all.
+
+    Of several dialects, the one whose constant user name the client calls itself by, else the first: a key must not be
+    shown to vendors whose it is not. With one, what the client calls itself makes no difference.
+    """
 
     credentialInterfaces = (IBearerToken,)
 
-    def __init__(self, keys: ApiKeyChecker | None) -> None:
-        self._keys = keys
+    def __init__(self, key_logins: Sequence[KeyLogin]) -> None:
+        self._key_logins = key_logins
 
     def requestAvatarId(self, credentials: BearerToken) -> Deferred[Any]:
         """Fires with the Account, or fails with LoginRefused or LoginUndecided."""
-        return Deferred.fromCoroutine(self._check(credentials.token))
+        return Deferred.fromCoroutine(self._check(credentials.user_name, credentials.token))
 
-    async def _check(self, token: str) -> Account:
-        if self._keys is None:
+    async def _check(self, user_name: str, token: str) -> Account:
+        named = (one for one in self._key_logins if one.has_name(user_name))
+        login = next(named, self._key_logins[0] if self._key_logins else None)
+        if login is None:
             raise LoginRefused
-        return await self._keys.check(token)
+        return await login.keys.check(token)

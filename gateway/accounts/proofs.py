@@ -22,14 +22,14 @@ class StoredProofs:
 
     async def lookup(self, lookup: Lookup) -> object:
         """The ScramVerifier or the secret of a user name, or a false one."""
-        credential = await self._active(lookup.user_name)
+        credential = await self.credential(lookup.user_name)
         found = self._verifier if lookup.kept is Needs.SCRAM_VERIFIER else self._secret
         return found(lookup.user_name, credential)
 
-    async def vendor(self, user_name: str) -> str | None:
-        """The vendor entry that an active credential stands for; None when there is no such credential."""
-        credential = await self._active(user_name)
-        return credential.vendor if credential is not None else None
+    async def credential(self, user_name: str) -> Credential | None:
+        """The active credential of that user name; None when there is none."""
+        credential = await self._store.read(lambda transaction: transaction.credential(user_name))
+        return credential if credential is not None and credential.active else None
 
     def _verifier(self, user_name: str, credential: Credential | None) -> ScramVerifier:
         false = self._seal.false_verifier(user_name)
@@ -39,7 +39,3 @@ class StoredProofs:
         false = self._seal.false_sealed_secret(user_name)
         sealed = credential.sealed_secret if credential else None
         return self._seal.open(user_name, sealed or false)
-
-    async def _active(self, user_name: str) -> Credential | None:
-        credential = await self._store.read(lambda transaction: transaction.credential(user_name))
-        return credential if credential is not None and credential.active else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.mail.smtp import IMessage
 from zope.interface import Attribute
 
 from gateway.events import Reporter
+from gateway.smtp.reception import Receptions
 
 if TYPE_CHECKING:
     from gateway.smtp.protocol import SubmissionProtocol
@@ -40,7 +40,7 @@ class FailedLogins(Protocol):
 class SessionHost(Protocol):
     """What a session needs from the listener it came in on."""
 
-    portal: Portal
+    receptions: Receptions
     contexts: IOpenSSLServerConnectionCreator | None
     clock: IReactorTime
     report: Reporter

@@ -7,17 +7,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.mail.smtp import SMTPFactory
 
 from gateway.events import Reporter
 from gateway.smtp import replies
-from gateway.smtp.extensions import SessionRules
 from gateway.smtp.interfaces import FailedLogins
 from gateway.smtp.limits import Limits
 from gateway.smtp.protocol import SubmissionProtocol
+from gateway.smtp.reception import Receptions
 from gateway.smtp.session import Session
 
 
@@ -61,17 +60,16 @@ class SubmissionFactory(SMTPFactory):
 
     def __init__(
         self,
-        rules: SessionRules,
-        portal: Portal,
+        receptions: Receptions,
         contexts: IOpenSSLServerConnectionCreator | None,
         shared: Shared,
         *,
         implicit_tls: bool,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
-        self.domain = rules.hostname.encode()
-        self.rules = rules
-        self.portal: Portal = portal
+        self.domain = receptions.default.rules.hostname.encode()
+        self.portal = receptions.default.portal
+        self.receptions = receptions
         self.contexts = contexts
         self.clock = shared.clock
         self.report = shared.report
@@ -84,7 +82,7 @@ class SubmissionFactory(SMTPFactory):
     def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
         """A session for a new connection; one too many is built too, to say 421 and hang up."""
         peer = peer_address(getattr(addr, "host", "") or "local")
-        session = Session(self.rules, secure=self._implicit_tls)
+        session = Session(self.receptions.default.rules, secure=self._implicit_tls)
         protocol = SubmissionProtocol(self, session, self._shared.new_id(), peer)
         protocol.factory = self
         self._live.add(protocol)

@@ -5,7 +5,7 @@ The exchange behind a login, and what becomes of the avatar, are others' affair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.cred.error import UnauthorizedLogin
@@ -17,6 +17,7 @@ from gateway.events import LoggedIn, LoginFailed
 from gateway.outcome import Cause, Reply, printable, reply_for
 from gateway.smtp import events, replies
 from gateway.smtp.credentials import IVerifiedLogin, LookupChecker, credentials_of
+from gateway.smtp.extensions import SessionRules
 from gateway.smtp.interfaces import SessionHost
 from gateway.smtp.mechanisms.exchange import BearerLogin, Login, Lookup, PasswordLogin, RefusedLogin
 
@@ -29,18 +30,24 @@ LONGEST_NAME_CHARACTERS = 24
 
 
 class Logins:
-    """Takes the logins of one session. wording is the dialect's."""
+    """Takes the logins of one session; reception is how it is received, which TLS may change."""
 
-    def __init__(self, host: SessionHost, session_id: str, peer: str, wording: Mapping[Cause, Reply]) -> None:
+    def __init__(self, host: SessionHost, session_id: str, peer: str) -> None:
         self._host = host
         self._session_id = session_id
         self._peer = peer
-        self._wording = wording
+        self.reception = host.receptions.default
+
+    def secured(self, server_name: Callable[[], bytes | None]) -> SessionRules:
+        """TLS is up, and a login in clear does not count any more: the rules from now on, by the server name."""
+        if self._host.receptions.by_name:
+            self.reception = self._host.receptions.named(server_name())
+        return self.reception.rules
 
     async def look_up(self, lookup: Lookup) -> object:
         """What the credential store keeps for a user name; Rejection when nobody can say, or too much was asked."""
         self._check_throttle()
-        checker = self._host.portal.checkers.get(IVerifiedLogin)
+        checker = self.reception.portal.checkers.get(IVerifiedLogin)
         try:
             if checker is None:
                 raise LoginUndecided("no credentials are kept for this mechanism here")
@@ -54,7 +61,7 @@ class Logins:
         user_name = event.login.user_name
         try:
             credentials = credentials_of(event.login)
-            _, avatar, logout = await self._host.portal.login(credentials, None, IMessageDelivery)
+            _, avatar, logout = await self.reception.portal.login(credentials, None, IMessageDelivery)
         except UnauthorizedLogin as error:
             cause = error.cause if isinstance(error, LoginRefused) else Cause.AUTHENTICATION_FAILED
             reason = event.login.reason if isinstance(event.login, RefusedLogin) else cause.name.lower()
@@ -72,11 +79,11 @@ class Logins:
         delay_seconds = self._host.failed_logins.add(self._peer, login.user_name, _shown_secret(login))
         await deferLater(self._host.clock, delay_seconds)
         self._report(login.user_name, reason, temporary=False)
-        return reply_for(cause, "", self._wording)
+        return reply_for(cause, "", self.reception.rules.wording)
 
     def _undecided(self, user_name: str, error: LoginUndecided) -> Reply:
         self._report(user_name, str(error), temporary=True)
-        return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", self._wording)
+        return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", self.reception.rules.wording)
 
     def _report(self, user_name: str, reason: str, *, temporary: bool) -> None:
         shown = printable(user_name)[:USER_NAME_CHARACTERS]

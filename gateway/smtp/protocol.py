@@ -48,7 +48,7 @@ class SubmissionProtocol(ESMTP):
         self.peer = peer
         self.draining = False
         self._host = host
-        self._logins = Logins(host, session_id, peer, session.rules.wording)
+        self._logins = Logins(host, session_id, peer)
         self._delivery: Any = None
         self._logout: Callable[[], None] | None = None
         self._origin = Path("", {})
@@ -58,7 +58,7 @@ class SubmissionProtocol(ESMTP):
         self._paused = False
         self._lost = False
         self._closing: IDelayedCall | None = None
-        self._deadlines = Deadlines(host.clock, session.rules.limits, self._expire)
+        self._deadlines = Deadlines(host.clock, session.rules.limits, self.expire)
 
     # -- what Twisted calls
 
@@ -72,6 +72,7 @@ class SubmissionProtocol(ESMTP):
         """TLS is up, after STARTTLS or from the first octet."""
         self._deadlines.handshake_done()
         connection = self.transport.getHandle()
+        self.session.rules = self._logins.secured(connection.get_servername)
         if any(mechanism.endswith("-PLUS") for mechanism in self.session.rules.mechanisms):
             self.session.channel_bindings = channel_bindings(connection)
         certificate = connection.get_peer_certificate(as_cryptography=True)
@@ -110,7 +111,7 @@ class SubmissionProtocol(ESMTP):
         """Take no further message; hang up as soon as none is in hand."""
         self.draining = True
         if self._octets is not None and not self.session.in_transaction:
-            self._expire(replies.SHUTTING_DOWN)
+            self.expire(replies.SHUTTING_DOWN)
 
     # -- the conversation
 
@@ -203,6 +204,7 @@ class SubmissionProtocol(ESMTP):
     async def _log_in(self, event: events.LoginWanted) -> Reply:
         self._flush()
         self._delivery, self._logout = await self._logins.log_in(event)
+        self.session.rules = self._logins.reception.rules_for(self._delivery)
         if self._lost:
             self._log_out()
         return replies.AUTHENTICATED
@@ -264,7 +266,8 @@ class SubmissionProtocol(ESMTP):
         except Exception:
             self._host.report(Failed(self.session_id, traceback.format_exc()))
 
-    def _expire(self, reply: Reply) -> None:
+    def expire(self, reply: Reply) -> None:
+        """End the session with this last word; also for who has told the client already, in front of TLS."""
         self.session.shut(reply)
         waiting, self._octets = self._octets, None
         if waiting is not None:

@@ -61,6 +61,9 @@ TOO_MANY_COMMANDS = Reply(421, "Too many commands without a message", "4.7.0")  
 TOO_MANY_LOGINS = Reply(421, "Too many failed logins", "4.7.0")  # RFC 4954 §9
 TOO_MANY_SESSIONS = Reply(421, "Too many sessions, try again later", "4.7.0")  # RFC 5321 §3.8
 NOT_SMTP = Reply(421, "This is an SMTP server", "4.7.0")  # RFC 5321 §3.8
+PLAIN_ON_TLS_PORT = Reply(
+    554, "This port speaks TLS from the first octet; set the client to SSL/TLS and not to STARTTLS", "5.7.0"
+)  # RFC 8314 §3.3; before a greeting: RFC 5321 §3.1
 TLS_ON_PLAIN_PORT = Reply(421, "Plain SMTP here; use STARTTLS, or a port with TLS from the first octet", "4.7.0")
 
 _NOT_PRINTABLE = re.compile(rb"[^ -~\t]")  # RFC 5321 §4.2: textstring; whatever a text was made from, it stays one line

@@ -25,13 +25,21 @@ class Session:
     """One SMTP session, from the greeting to the hangup."""
 
     def __init__(self, rules: SessionRules, *, secure: bool, new_nonce: Callable[[], str] = new_nonce) -> None:
-        self.rules = rules
         self._conversation = Conversation(rules, new_nonce, secure=secure)
         self._pending: events.Event | None = None
         self._commands = 0
         self._heard = False  # nothing yet that was a line
 
     # -- what outside sees and calls
+
+    @property
+    def rules(self) -> SessionRules:
+        """What holds for this session; others may take their place once it is known whose it is."""
+        return self._conversation.rules
+
+    @rules.setter
+    def rules(self, rules: SessionRules) -> None:
+        self._conversation.rules = rules
 
     @property
     def hello_name(self) -> str:

@@ -72,6 +72,7 @@ SINGLE_FIELDS = frozenset(
     {"x-pm-message-stream", "x-pm-tag", "x-pm-trackopens", "x-pm-tracklinks", "x-pm-keepid", "x-pm-bounce-type"}
 )
 
+BOUNCE_TYPE = re.compile(r"[A-Za-z_]{1,40}")  # in camel case or snake case; which ones there are, the vendor knows
 BOOLEANS = {"true": True, "false": False}
 LINKS = {"none": "None", "html": "HtmlOnly", "text": "TextOnly", "html_and_text": "HtmlAndText"}
 LINKS_READ = {value.lower(): name for name, value in LINKS.items()}
@@ -153,6 +154,7 @@ class Postmark:
             Feature.STREAM,
             Feature.TRACKING,
             Feature.KEEP_MESSAGE_ID,
+            Feature.TEST_BOUNCE,
         }
     )
     default_url = "https://api.postmarkapp.com"
@@ -177,10 +179,6 @@ class Postmark:
                     raise DialectError(f"{field.name} stands more than once, with different values")
             elif self.is_dialect_field(name):
                 report.append(f"{field.name} has no meaning here and was taken out")
-        if single.get("x-pm-bounce-type"):
-            report.append(
-                "X-PM-Bounce-Type was taken out: only an address such as SoftBounce@bounce-testing… asks for it"
-            )
         return _options(single, metadata, tuple(report))
 
     # -- the API
@@ -234,9 +232,11 @@ def _add_metadata(metadata: dict[str, str], key: str, value: str) -> None:
 
 
 def _options(single: Mapping[str, str], metadata: Mapping[str, str], report: tuple[str, ...]) -> SendOptions:
-    tag = single.get("x-pm-tag", "")
+    tag, bounce = single.get("x-pm-tag", ""), single.get("x-pm-bounce-type", "")
     if len(tag) > TAG_CHARACTERS:
         raise DialectError(f"X-PM-Tag: a tag has {TAG_CHARACTERS} characters at most")
+    if bounce and not BOUNCE_TYPE.fullmatch(bounce):
+        raise DialectError(f"X-PM-Bounce-Type: expected a type of bounce such as SoftBounce, got {bounce[:80]}")
     return SendOptions(
         tags=(tag,) if tag else (),
         metadata=metadata,
@@ -244,6 +244,7 @@ def _options(single: Mapping[str, str], metadata: Mapping[str, str], report: tup
         track_links=_one_of(single, "X-PM-TrackLinks", LINKS_READ, ", ".join(LINKS.values())) or "",
         stream=single.get("x-pm-message-stream", ""),
         keep_message_id=_one_of(single, "X-PM-KeepID", BOOLEANS, "true or false") or False,
+        test_bounce=bounce,
         report=report,
     )
 
@@ -324,6 +325,8 @@ def _fields(submission: Submission, report: list[str], is_dialect_field: Callabl
     message_ids = content.bodies("message-id") if kept else []
     # Which of the two the API heeds is not agreed upon; the vendor's own SwiftMailer transport sends both
     fields += [("Message-ID", message_ids[0].strip()), ("X-PM-KeepID", "true")] if message_ids else []
+    bounce = submission.options.test_bounce
+    fields += [("X-PM-Bounce-Type", bounce)] if bounce else []
     lost = [name for name in NOT_CARRIED if content.bodies(name) and not (name == "Message-ID" and kept)]
     if lost:
         report.append(f"{', '.join(lost)}: not carried, because the vendor writes its own or none")

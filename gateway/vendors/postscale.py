@@ -9,15 +9,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from gateway.message import Attachment, Content, HeaderField, SendOptions, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown
 from gateway.vendor import (
     ApiAnswer,
     ApiRequest,
     Dialect,
-    DialectError,
     Feature,
     JsonValue,
     KeyExchange,
@@ -28,6 +25,7 @@ from gateway.vendor import (
     decode_words,
     format_mailbox,
     lost,
+    read_json_strings,
     read_no_answer,
     recast,
     retry_after_seconds,
@@ -102,17 +100,19 @@ class Postscale:
         report = []
         for field in fields:
             name = field.name.lower()
-            found: dict[str, str] = {}
+            found: list[tuple[str, str]] = []
             if name == "x-postscale-tags":
                 tags |= dict.fromkeys(tag for word in decode_words(field.body).split(",") if (tag := word.strip()))
             elif name == "x-postscale-metadata":
-                found = _read_metadata(decode_words(field.body))
+                found = read_json_strings(field.name, decode_words(field.body))
             elif name.startswith("x-postscale-metadata-") and name != "x-postscale-metadata-":
-                found = {field.name[len("x-postscale-metadata-") :]: decode_words(field.body).strip()}
+                found = [(field.name[len("x-postscale-metadata-") :], decode_words(field.body).strip())]
             elif self.is_dialect_field(name):
                 report.append(f"{field.name} has no meaning here and was taken out")
-            report += (f"metadata {key} is given twice: the last holds" for key in found if key in metadata)
-            metadata |= found
+            for key, value in found:
+                if key in metadata:
+                    report.append(f"metadata {key} is given twice: the last holds")
+                metadata[key] = value
         return SendOptions(tuple(tags), metadata, report=tuple(report))
 
     # -- the API
@@ -148,15 +148,6 @@ class Postscale:
 
 
 VENDOR = Postscale()
-
-
-def _read_metadata(body: str) -> dict[str, str]:
-    if not body.strip():
-        return {}
-    try:
-        return msgspec.json.decode(body, type=dict[str, str])
-    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
-        raise DialectError(f"X-Postscale-Metadata is not a JSON object of strings: {error}") from None
 
 
 def _headers(account: VendorAccount) -> dict[str, str]:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from gateway.message import Attachment, Content, HeaderField, SendOptions, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply
 from gateway.vendor import (
@@ -33,6 +31,7 @@ from gateway.vendor import (
     format_mailbox,
     lost,
     parse_mailboxes,
+    read_json_strings,
     read_no_answer,
     recast,
     retry_after_seconds,
@@ -57,7 +56,10 @@ OWN_FIELDS = frozenset({"reply-to"})  # besides those that no vendor is passed
 # These differ each time that a client builds a message; under one idempotency key the API takes one payload only
 BUILT_ANEW = frozenset({"date", "message-id"})
 
-QUOTA_CODES = frozenset({"monthly_limit_exceeded", "daily_limit_exceeded", "send_limit_exceeded", "quota_exceeded"})
+# The contract's, and one more that the vendor's library for Python knows
+QUOTA_CODES = frozenset(
+    {"monthly_limit_exceeded", "daily_limit_exceeded", "send_limit_exceeded", "quota_exceeded", "daily_cap_exceeded"}
+)
 QUOTA_WAIT_SECONDS = 3600.0  # a quota comes back in hours at the earliest, says the vendor's own client
 UNVERIFIED = re.compile(r"(not |un)verified|domain.*verif|domain not found", re.IGNORECASE)
 SUPPRESSED = re.compile(r"suppress", re.IGNORECASE)
@@ -138,7 +140,7 @@ class PostStack:
                 report.append(f"{field.name} has no meaning here and was taken out")
             elif value and single.setdefault(name, value) != value:
                 raise DialectError(f"{field.name} stands more than once, with different values")
-        template, variables = single.get("template-id", ""), _read_variables(single.get("variables", ""))
+        template, variables = single.get("template-id", ""), _read_variables(single.get("variables", ""), report)
         if template and not TEMPLATE_ID.fullmatch(template):
             raise DialectError(f"X-PostStack-Template-Id is not a template's id, which begins with tpl_: {template}")
         if variables and not template:
@@ -183,13 +185,13 @@ class PostStack:
 VENDOR = PostStack()
 
 
-def _read_variables(body: str) -> dict[str, str]:
-    if not body:
-        return {}
-    try:
-        return msgspec.json.decode(body, type=dict[str, str])
-    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
-        raise DialectError(f"X-PostStack-Variables is not a JSON object of strings: {error}") from None
+def _read_variables(body: str, report: list[str]) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for key, value in read_json_strings("X-PostStack-Variables", body):
+        if key in variables:
+            report.append(f"variable {key} is given twice: the last holds")
+        variables[key] = value
+    return variables
 
 
 def _headers(account: VendorAccount) -> dict[str, str]:

@@ -23,6 +23,7 @@ from gateway.vendor import (
     KeyExchange,
     NoAnswer,
     Translation,
+    UserNames,
     VendorAccount,
     decode_object,
     folded,
@@ -39,6 +40,7 @@ DIALECT = Dialect(
     mechanisms=("PLAIN", "LOGIN"),
     enhanced_status_codes=True,
     wording={},  # the vendor prints no reply at all, so the field's own are given
+    user_names=UserNames(re.compile(r"[A-Za-z0-9_]{4,50}"), "4 to 50 letters, digits and underscores", "smtp_"),
 )
 
 KEY_CHECKS = ("/emails?limit=1", "/domains")  # no call is meant for it; the second where the first has gone

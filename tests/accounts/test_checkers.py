@@ -13,7 +13,7 @@ from twisted.mail.smtp import IMessageDelivery
 from zope.interface import Interface
 
 from gateway.accounts.account import Account, fingerprint
-from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker
+from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, DialectChecker, KeyLogin, StoredAccounts
 from gateway.accounts.credentials import StoredCredentials, make_credential
 from gateway.accounts.realm import SubmissionRealm
 from gateway.accounts.remembered import RememberedAnswers
@@ -69,8 +69,10 @@ def store(tmp_path):
 def checker(vendor, store, threads):
     keys = ApiKeyChecker("postscale", "main", vendor, RememberedAnswers(lambda: 0.0))
     stored = StoredCredentials(store, RememberedAnswers(lambda: 0.0), threads)
-    credentials = CredentialChecker("postscale", stored, frozenset({"main"}))
-    return DialectChecker("postscale", keys, credentials)
+    credentials = CredentialChecker(
+        stored, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale", lambda used: None)
+    )
+    return DialectChecker([KeyLogin(keys, "postscale")], credentials)
 
 
 def log_in(checker, user_name, password):

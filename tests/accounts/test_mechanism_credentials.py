@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from twisted.internet.defer import Deferred
 
 from gateway.accounts.account import Account, fingerprint
-from gateway.accounts.checkers import ApiKeyChecker
+from gateway.accounts.checkers import ApiKeyChecker, KeyLogin, StoredAccounts
 from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
 from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecker, VerifiedChecker
 from gateway.accounts.proofs import StoredProofs
@@ -195,7 +195,7 @@ def test_the_false_salt_outlives_a_restart_and_differs_from_name_to_name(seal, t
 def test_a_name_that_was_proved_is_its_account(store, proofs, checker, credentials):
     make_credential(store, "Ann", "main", NOW)
     make_credential(store, "keyless", "other", NOW)
-    one = checker("postscale", proofs, frozenset({"main"}))
+    one = checker(proofs, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale", lambda used: None))
     assert result(one.requestAvatarId(credentials("ANN"))) == Account("main/user-ann", "postscale", "main", None, "ann")
     assert isinstance(result(one.requestAvatarId(credentials("keyless"))), LoginUndecided)
     store.run(lambda one: one.deactivate_credential("ann"))
@@ -205,7 +205,7 @@ def test_a_name_that_was_proved_is_its_account(store, proofs, checker, credentia
 
 def test_a_store_that_cannot_be_used_leaves_the_login_undecided(seal, tmp_path):
     broken = StoredProofs(WaitingStore(tmp_path / "missing" / "store"), seal)
-    one = VerifiedChecker("postscale", broken, frozenset({"main"}))
+    one = VerifiedChecker(broken, StoredAccounts(frozenset({"main"}), lambda vendor: "postscale", lambda used: None))
     assert isinstance(result(one.lookup(Lookup("ann", Needs.SECRET))), LoginUndecided)
     assert isinstance(result(one.requestAvatarId(VerifiedUser("ann"))), LoginUndecided)
 
@@ -214,11 +214,11 @@ def test_a_bearer_token_is_a_key_whatever_the_client_calls_itself():
     async def vendor(key: str) -> bool:
         return key == "good"
 
-    one = BearerChecker(ApiKeyChecker("postscale", "main", vendor, RememberedAnswers(lambda: 0.0)))
+    one = BearerChecker([KeyLogin(ApiKeyChecker("postscale", "main", vendor, RememberedAnswers(lambda: 0.0)))])
     account = Account(f"main/key-{fingerprint('good')}", "postscale", "main", "good")
     assert result(one.requestAvatarId(BearerToken("ann@shop.example", "good"))) == account
     assert isinstance(result(one.requestAvatarId(BearerToken("postscale", "bad"))), LoginRefused)
-    assert isinstance(result(BearerChecker(None).requestAvatarId(BearerToken("", "good"))), LoginRefused)
+    assert isinstance(result(BearerChecker([]).requestAvatarId(BearerToken("", "good"))), LoginRefused)
 
 
 # -- the command line
@@ -239,7 +239,7 @@ def test_the_list_shows_which_mechanisms_a_credential_serves(command, tmp_path):
     assert command("add", "plain").exit_code == 0
     assert not (tmp_path / "state" / KEY_FILE).exists()
     assert command("add", "--challenge-mechanisms", "shop").exit_code == 0
-    rows = {line.split("\t")[0]: line.split("\t")[4].split() for line in command("list").stdout.splitlines()}
+    rows = {line.split("\t")[0]: line.split("\t")[-1].split() for line in command("list").stdout.splitlines()}
     assert rows == {"plain": ALWAYS, "shop": ALWAYS + CHALLENGE}
 
 

@@ -203,14 +203,14 @@ def test_a_mailbox_sends_with_the_key_of_the_settings_and_without_a_signature(ga
 
 
 def test_a_deactivated_credential_and_an_old_secret_are_refused(gateway):
-    old = add_credentials(gateway, {"shop-2": "relaypost"})["shop-2"]
-    login = Login("relaypost", "starttls", "shop-2", old)
+    old = add_credentials(gateway, {"shop_2": "relaypost"})["shop_2"]
+    login = Login("relaypost", "starttls", "shop_2", old)
     assert send_with_smtplib(gateway, login, "PLAIN")[0]
-    done = credentials(gateway, "regenerate", "shop-2")
+    done = credentials(gateway, "regenerate", "shop_2")
     new = re.search(r"password:\s*(\S+)", done.stdout)[1]
     assert send_with_smtplib(gateway, login, "PLAIN") == (False, WRONG["relaypost"])
     assert send_with_smtplib(gateway, login._replace(password=new), "PLAIN")[0]
-    assert credentials(gateway, "deactivate", "shop-2").returncode == 0
+    assert credentials(gateway, "deactivate", "shop_2").returncode == 0
     assert send_with_smtplib(gateway, login._replace(password=new), "LOGIN") == (False, WRONG["relaypost"])
 
 

@@ -34,7 +34,8 @@ enabled = true
 
 @contextmanager
 def own_gateway(folder: Path, listeners: dict[str, str], rest: str = "") -> Iterator[RunningGateway]:
-    """Run a gateway. listeners: the settings of each under a name of the test's choice; rest: further tables."""
+    """Run a gateway. listeners: the settings of each under a name of the test's choice; rest: further
+    tables, in which {console} is the console's port."""
     console, *numbers = free_ports(1 + len(listeners))
     ports = dict(zip(listeners, numbers, strict=True))
     tables = "".join(
@@ -44,7 +45,10 @@ def own_gateway(folder: Path, listeners: dict[str, str], rest: str = "") -> Iter
     (folder / "state").mkdir(mode=0o700)
     (folder / "vendor.key").write_text("ps_test_of_the_operator", encoding="utf-8")
     settings_file, log_file = folder / "gateway.toml", folder / "log.txt"
-    settings_file.write_text(SETTINGS.format(folder=folder, console=console) + tables + rest, encoding="utf-8")
+    settings_file.write_text(
+        SETTINGS.format(folder=folder, console=console) + tables + rest.replace("{console}", str(console)),
+        encoding="utf-8",
+    )
     twistd = Path(sys.executable).with_name("twistd")
     with log_file.open("wb") as log:
         process = subprocess.Popen(

@@ -28,6 +28,8 @@ from gateway.accounts.throttle import FailedLoginCount
 from gateway.certificate import ServerCertificate, read_server_certificate
 from gateway.smtp.interfaces import IMailMessage
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
+from gateway.smtp.reception import Reception, Receptions
+from gateway.smtp.tls_first import TlsFirstFactory
 from gateway.tls import ServerContexts, TlsPolicy, self_made_certificate
 from tests.smtp.scripted import TAKEN, check_login, check_place, session_rules
 
@@ -55,8 +57,12 @@ class Listening:
         shared = Shared(reactor, self.report, failed, SessionCount(one), lambda: "session-1")
         contexts = None if kind == "none" else ServerContexts(certificate(folder), TlsPolicy())
         portal = Portal(self, [self])
-        self.factory = SubmissionFactory(self.rules, portal, contexts, shared, implicit_tls=kind == "implicit")
-        wire = TLSMemoryBIOFactory(contexts, False, self.factory) if kind == "implicit" else self.factory
+        self.factory = SubmissionFactory(
+            Receptions(Reception(self.rules, portal)), contexts, shared, implicit_tls=kind == "implicit"
+        )
+        wire = self.factory
+        if kind == "implicit":
+            wire = TlsFirstFactory(TLSMemoryBIOFactory(contexts, False, self.factory), self.factory, reactor)
         self.port = reactor.listenTCP(0, wire, interface="127.0.0.1")
 
     def report(self, event: Any) -> None:

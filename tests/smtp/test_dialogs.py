@@ -15,7 +15,7 @@ PATHS = sorted(FOLDER.glob("*.txt"))
 DIALOGS = {path.stem: read_dialog(path) for path in PATHS}
 
 # Replies that need time, a second connection or a stop: test_wire.py shows them
-SHOWN_ON_THE_WIRE = {"TIMED_OUT", "SESSION_TOO_LONG", "SHUTTING_DOWN", "TOO_MANY_SESSIONS"}
+SHOWN_ON_THE_WIRE = {"TIMED_OUT", "SESSION_TOO_LONG", "SHUTTING_DOWN", "TOO_MANY_SESSIONS", "PLAIN_ON_TLS_PORT"}
 TABLE = """\
 535 Invalid username, use "postscale"
 535 Authentication failed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.parts import session_rules
+from gateway.rules import session_rules
 from gateway.settings import SettingsError, read_settings
 
 
@@ -14,7 +14,7 @@ def read(tmp_path):
         path = tmp_path / "gateway.toml"
         path.write_text(f'[[listeners]]\nendpoint = "tcp:2525"\n{text}\n', "utf-8")
         settings = read_settings(path)
-        return session_rules(settings, settings.listeners[0])
+        return session_rules(settings, settings.listeners[0], settings.listeners[0].dialect)
 
     return read_listener
 

@@ -17,6 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.certificate import certificate_name, read_certificates, read_server_certificate
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
+from gateway.smtp.reception import Reception, Receptions
 from gateway.tls import TICKET_KEY_SECONDS, ServerContexts, TlsPolicy
 from tests.smtp.certificates import Authority
 from tests.smtp.scripted import session_rules
@@ -112,7 +113,7 @@ def session_after_handshake(authority, pair, *, client_ca):
     rules, clock = session_rules("implicit"), Clock()
     failed = FailedLoginCount(100, 600, 1, clock.seconds)
     shared = Shared(clock, lambda event: None, failed, SessionCount(rules.limits), lambda: "session-1")
-    factory = SubmissionFactory(rules, Portal(None), contexts, shared, implicit_tls=True)
+    factory = SubmissionFactory(Receptions(Reception(rules, Portal(None))), contexts, shared, implicit_tls=True)
     wire = TLSMemoryBIOFactory(contexts, False, factory, clock)
     tls = wire.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
     transport, client = StringTransport(), MemoryClient(pair)

@@ -118,10 +118,78 @@ def test_tls_1_2_has_only_ecdhe_with_aead(implicit):
             connect(implicit, maximum=ssl.TLSVersion.TLSv1_2, ciphers=ciphers)
 
 
-def test_a_plain_client_on_the_tls_port_is_closed(implicit):
-    with WireClient(implicit) as client:
+PLAIN_ON_TLS = "554 This port speaks TLS from the first octet; set the client to SSL/TLS and not to STARTTLS"
+
+
+@pytest.mark.parametrize(
+    "said", [b"EHLO client.test\r\n", b"E", b"GET / HTTP/1.1\r\n\r\n", b"\x80\x2e\x01\x03\x01", b"\0"]
+)
+def test_a_plain_client_on_the_tls_port_is_told_at_once_and_closed(listeners, said):
+    port = listeners.listen("implicit")
+    with WireClient(port) as client:
+        client.send(said)
+        assert client.until_closed() == [PLAIN_ON_TLS]
+    facts = listeners.facts_when(port, lambda facts: facts["sessions"] == 0)
+    assert facts["sessions"] == 0
+    assert facts["reports"] == [f"SessionCut(session_id='session-1', peer='127.0.0.1', reply='{PLAIN_ON_TLS}')"]
+
+
+def test_the_enhanced_code_is_told_in_clear_where_the_dialect_has_them(listeners):
+    with WireClient(listeners.listen("implicit", enhanced=True)) as client:
         client.send(b"EHLO client.test\r\n")
-        assert seconds_until_closed(client) < CLOSE_GRACE_SECONDS + 1
+        assert client.until_closed() == [PLAIN_ON_TLS.replace("554 ", "554 5.7.0 ")]
+
+
+def test_a_client_that_waits_for_a_greeting_in_clear_is_told_at_the_handshakes_deadline(listeners):
+    for limits in ({"handshake_seconds": 1}, {"idle_seconds": 1}):
+        port = listeners.listen("implicit", **limits)
+        with WireClient(port) as client:
+            assert client.until_closed() == [PLAIN_ON_TLS]
+        facts = listeners.facts_when(port, lambda facts: facts["sessions"] == 0)
+        assert len(facts["reports"]) == 1
+        assert "SessionCut" in facts["reports"][0]
+
+
+def test_a_client_that_goes_on_in_clear_after_its_first_octets_is_heard_no_more(listeners):
+    port = listeners.listen("implicit")
+    with WireClient(port) as client:
+        client.send(b"EHLO client.test\r\n")
+        assert client.read_reply() == PLAIN_ON_TLS
+        client.send(LOG_IN + TRANSACTION)
+        assert client.until_closed() == []
+    assert listeners.facts(port)["logins"] == 0
+
+
+def test_a_client_hello_that_comes_octet_by_octet_is_one(implicit):
+    """TLS takes over with the first octet, however little comes with it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(received, sent)
+    with WireClient(implicit) as client:
+
+        def until_done(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    for octet in sent.read():
+                        client.send(bytes([octet]))
+                    received.write(client.socket.recv(65536))
+
+        until_done(tls.do_handshake)
+        assert until_done(lambda: tls.read(100)).startswith(b"220 ")
+
+
+def test_connections_that_say_nothing_count_as_sessions(listeners):
+    port = listeners.listen("implicit", sessions_per_address=1)
+    with WireClient(port) as silent:
+        with WireClient(port) as second:
+            second.start_tls()
+            assert second.until_closed() == ["421 Too many sessions, try again later"]
+        silent.start_tls()
+        assert silent.read_reply() == "220 gateway.test ESMTP"
 
 
 def test_a_tls_client_on_the_plain_port_is_told_and_closed(starttls):

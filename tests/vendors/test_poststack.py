@@ -159,8 +159,13 @@ def test_what_the_api_cannot_be_told_is_reported_by_name():
     assert [line.partition(":")[0] for line in report] == [
         "metadata (order)", "the message stream outbound", "keeping the Message-ID",
     ]  # fmt: skip
-    assert frozenset(Feature) - VENDOR.can == {Feature.METADATA, Feature.STREAM, Feature.KEEP_MESSAGE_ID}
-    assert frozenset({Feature.STREAM, Feature.KEEP_MESSAGE_ID}) <= HINTS
+    assert frozenset(Feature) - VENDOR.can == {
+        Feature.METADATA,
+        Feature.STREAM,
+        Feature.KEEP_MESSAGE_ID,
+        Feature.TEST_BOUNCE,
+    }
+    assert frozenset({Feature.STREAM, Feature.KEEP_MESSAGE_ID, Feature.TEST_BOUNCE}) <= HINTS
 
 
 def test_a_mailboxs_signature_is_never_added():

@@ -15,7 +15,6 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.python.usage import Options as UsageOptions
@@ -47,6 +46,8 @@ from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
+from gateway.smtp.tcp_transport import send_promptly
+from gateway.smtp.tls_transport import TlsFactory
 from gateway.store.sqlite import SqliteStore, StoreError
 from gateway.vendor import load
 
@@ -169,19 +170,20 @@ class GatewayService(Service):
         implicit = listener.tls == "implicit"
         factory = SubmissionFactory(rules, self._portals.portal(listener), contexts, shared, implicit_tls=implicit)
         endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
-        wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
+        wire: IProtocolFactory = TlsFactory(contexts, factory) if contexts and implicit else factory
         if listener.proxy_protocol:
             wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
-        self._open_port(endpoint, wire, listener.endpoint)
+        send_promptly(self._open_port(endpoint, wire, listener.endpoint))
         self._factories.append(factory)
         self._report(Listening(listener.endpoint, listener.tls, listener.dialect))
 
-    def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
+    def _open_port(self, endpoint: Any, factory: Any, text: str) -> IListeningPort:
         """Listen at once: a port that cannot be had must stop the start, not be missing later."""
         failures: list[Failure] = []
         endpoint.listen(factory).addCallbacks(self._ports.append, failures.append)
         for failure in failures:
             raise OSError(f"cannot listen on {text}: {failure.getErrorMessage()}")
+        return self._ports[-1]
 
     # -- running
 

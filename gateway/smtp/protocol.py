@@ -25,6 +25,7 @@ from gateway.smtp.deadlines import Deadlines
 from gateway.smtp.interfaces import SessionHost
 from gateway.smtp.logins import Logins
 from gateway.smtp.session import Session
+from gateway.smtp.tls_transport import TlsTransport
 from gateway.smtp.transactions import Transactions, refusal
 
 UNREAD_OCTETS = 64 * 1024
@@ -38,7 +39,7 @@ CLOSE_SECONDS = 5
 class SubmissionProtocol(ESMTP):
     """One client connection. Built by SubmissionFactory, which is its host."""
 
-    transport: Any  # a TCP or TLS transport; Twisted's ITransport knows neither startTLS nor abortConnection
+    transport: Any  # a TCP transport or a TlsTransport; Twisted's ITransport knows no abortConnection
 
     def __init__(self, host: SessionHost, session: Session, session_id: str, peer: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
@@ -227,7 +228,7 @@ class SubmissionProtocol(ESMTP):
         self._log_out()
         self.session.tls_started()
         self._deadlines.handshake()
-        self.transport.startTLS(self._host.contexts)
+        TlsTransport(self._host.contexts, self).take_over(self.transport)
 
     async def _look_up(self, event: events.LookupWanted) -> None:
         self._flush()

@@ -21,13 +21,14 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.mail.smtp import IMessageDelivery
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.certificate import ServerCertificate, read_server_certificate
 from gateway.smtp.interfaces import IMailMessage
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
+from gateway.smtp.tcp_transport import send_promptly
+from gateway.smtp.tls_transport import TlsFactory
 from gateway.tls import ServerContexts, TlsPolicy, self_made_certificate
 from tests.smtp.scripted import TAKEN, check_login, check_place, session_rules
 
@@ -56,8 +57,9 @@ class Listening:
         contexts = None if kind == "none" else ServerContexts(certificate(folder), TlsPolicy())
         portal = Portal(self, [self])
         self.factory = SubmissionFactory(self.rules, portal, contexts, shared, implicit_tls=kind == "implicit")
-        wire = TLSMemoryBIOFactory(contexts, False, self.factory) if kind == "implicit" else self.factory
+        wire = TlsFactory(contexts, self.factory) if kind == "implicit" else self.factory
         self.port = reactor.listenTCP(0, wire, interface="127.0.0.1")
+        send_promptly(self.port)
 
     def report(self, event: Any) -> None:
         self.facts["reports"].append(repr(event))

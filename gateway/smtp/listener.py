@@ -6,6 +6,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -19,6 +20,8 @@ from gateway.smtp.interfaces import FailedLogins
 from gateway.smtp.limits import Limits
 from gateway.smtp.protocol import SubmissionProtocol
 from gateway.smtp.session import Session
+
+KEPT_ADDRESSES = 1000  # about as many as have a session at a time; to read one costs as much as a command
 
 
 class SessionCount:
@@ -116,6 +119,7 @@ class SubmissionFactory(SMTPFactory):
             session.transport.abortConnection()
 
 
+@lru_cache(KEPT_ADDRESSES)
 def peer_address(host: str) -> str:
     """The address by which a client is counted and logged: IPv4 out of its mapped form, without IPv6 zone."""
     try:

@@ -67,14 +67,14 @@ class LogLines:
 
 def _json_line(event: LogEvent) -> str:
     """An event of Twisted's as a JSON object: what it says in text, where it comes from, and its trace."""
-    level, failure = event.get("log_level", LogLevel.info), event.get("log_failure")
+    level, failure = event.get("log_level") or LogLevel.info, event.get("log_failure")
     source = str(event.get("log_system") or event.get("log_namespace") or "-")
     fields = {"source": source, "text": formatEvent(event)}
     if failure is not None:
         fields["trace"] = failure.getTraceback()
     if not (fields["text"] or failure):
         return ""
-    return _object(event.get("log_time", 0.0), level.name, "log", fields)
+    return _object(event.get("log_time") or 0.0, level.name, "log", fields)
 
 
 def _object(at: float, level: str, name: str, fields: Mapping[str, object]) -> str:

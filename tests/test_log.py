@@ -215,3 +215,12 @@ def test_a_file_that_cannot_be_opened_stops_the_start_with_its_name(tmp_path):
     assert done.returncode == 1
     assert "log.file" in done.stdout + done.stderr
     assert "No such file" in done.stdout + done.stderr
+
+
+def test_check_tells_of_a_log_file_without_a_folder(tmp_path):
+    settings = tmp_path / "gateway.toml"
+    settings.write_text(f'state_dir = "{tmp_path}"\n[log]\nfile = "{tmp_path}/none/gateway.log"\n')
+    program = Path(sys.executable).with_name("mailgateway")
+    done = subprocess.run([str(program), "check", str(settings)], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"log.file: {tmp_path}/none is no folder" in done.stderr

@@ -173,6 +173,8 @@ class Session:
 
     def _read_line(self) -> bool:
         conversation = self._conversation
+        if not conversation.lines:
+            return False  # as after each command that is not pipelined
         if not self._heard and conversation.lines.peek(2) == TLS_HANDSHAKE_RECORD:
             conversation.shut(replies.TLS_ON_PLAIN_PORT)
             return True

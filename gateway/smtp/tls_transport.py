@@ -168,18 +168,23 @@ class TlsTransport(Protocol):
 
     def _take(self, data: bytes) -> None:
         """Put octets into TLS, and hand over what comes out."""
-        whole = memoryview(data)
         blocks: list[bytes] = []
-        for start in range(0, len(data), BLOCK_OCTETS):
-            self._connection.bio_write(whole[start : start + BLOCK_OCTETS])
-            if self._over or not (self._up or self._shake_hands()):
-                continue
-            self._decrypt(blocks)
+        if len(data) <= BLOCK_OCTETS:
+            self._put(data, blocks)
+        else:
+            whole = memoryview(data)
+            for start in range(0, len(data), BLOCK_OCTETS):
+                self._put(whole[start : start + BLOCK_OCTETS], blocks)
         if blocks and not self._over:
             self.protocol.dataReceived(blocks[0] if len(blocks) == 1 else b"".join(blocks))
         if self._ended and not self._over:
             self._end()
         self.transport.bufferSize = READ_OCTETS if len(data) >= BLOCK_OCTETS else BLOCK_OCTETS
+
+    def _put(self, data: bytes | memoryview, blocks: list[bytes]) -> None:
+        self._connection.bio_write(data)
+        if not self._over and (self._up or self._shake_hands()):
+            self._decrypt(blocks)
 
     def _shake_hands(self) -> bool:
         """A step of the handshake; whether it is done."""

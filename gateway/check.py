@@ -32,7 +32,7 @@ def check_settings(path: Path, reactor: Any) -> list[Problem]:
         settings = read_settings(path)
     except SettingsError as error:
         return error.problems
-    problems = [*_state_dir(settings.state_dir), *_ports(settings)]
+    problems = [*_state_dir(settings.state_dir), *_log_file(settings.log.file), *_ports(settings)]
     for attempt in _attempts(settings, reactor):
         try:
             attempt()
@@ -136,3 +136,11 @@ def _state_dir(folder: Path) -> Iterator[Problem]:
         yield Problem("state_dir", f"{nearest} is no folder")
     elif not os.access(nearest, os.W_OK | os.X_OK):
         yield Problem("state_dir", f"{nearest} cannot be written to by this user")
+
+
+def _log_file(file: Path | None) -> Iterator[Problem]:
+    """The folder of the log has to be there already: a start makes the file, and no folder for it."""
+    if file is not None and not file.parent.is_dir():
+        yield Problem("log.file", f"{file.parent} is no folder")
+    elif file is not None and not os.access(file if file.exists() else file.parent, os.W_OK):
+        yield Problem("log.file", f"{file} cannot be written to by this user")

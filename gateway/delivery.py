@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -86,7 +86,7 @@ class SubmissionDelivery:
         own = self.account.own_address
         if own and str(origin) and folded(str(origin)) != folded(own):
             raise Rejection(reply_for(Cause.NOT_OWN_ADDRESS, own, {}))
-        ret, envid = (origin.parameters.get(name) or "" for name in ("RET", "ENVID"))
+        ret, envid = origin.parameters.get("RET") or "", origin.parameters.get("ENVID") or ""
         self._envelope = Envelope(str(origin), (), ret.upper(), envid)
         self._message = None
         return origin
@@ -95,13 +95,15 @@ class SubmissionDelivery:
         """One more recipient; all recipients of a transaction share one message."""
         path = str(user.dest)
         parameters = user.dest.parameters if isinstance(user.dest, Path) else {}
-        notify, orcpt = (parameters.get(name) or "" for name in ("NOTIFY", "ORCPT"))
+        notify, orcpt = parameters.get("NOTIFY") or "", parameters.get("ORCPT") or ""
         before = self._envelope
-        self._envelope = replace(
-            before,
-            forward_paths=(*before.forward_paths, path),
-            notify={**before.notify, path: notify.upper()} if notify else before.notify,
-            orcpt={**before.orcpt, path: orcpt} if orcpt else before.orcpt,
+        self._envelope = Envelope(
+            before.reverse_path,
+            (*before.forward_paths, path),
+            before.ret,
+            before.envid,
+            {**before.notify, path: notify.upper()} if notify else before.notify,
+            {**before.orcpt, path: orcpt} if orcpt else before.orcpt,
         )
         return lambda: self._shared_message(user.protocol)
 

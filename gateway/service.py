@@ -14,8 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.python.usage import Options as UsageOptions
@@ -31,8 +30,9 @@ from gateway.delivery import Intake, OctetsInFlight, SubmissionDelivery
 from gateway.departures import Departures
 from gateway.dispatch import Clocks, Dispatch
 from gateway.event_log import EventLog
-from gateway.events import Attempted, Event, Listening
+from gateway.events import Alarm, Attempted, Event, Listening
 from gateway.ids import new_id
+from gateway.log_lines import LogLines
 from gateway.parts import (
     console_site,
     first_message_command,
@@ -48,9 +48,12 @@ from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
+from gateway.smtp.tcp_transport import send_promptly
 from gateway.smtp.tls_first import TlsFirstFactory
+from gateway.smtp.tls_transport import TlsFactory
 from gateway.store.interface import StoreError
 from gateway.store.opening import open_store
+from gateway.twistd_log import own_log
 from gateway.vendor import load
 
 LOG = Logger(namespace="mailgateway")
@@ -62,22 +65,31 @@ THREADS = 4  # reading large messages and checking hashes: twice the processors 
 class GatewayService(Service):
     """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains."""
 
-    def __init__(self, settings: Settings, reactor: Any, wall_seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, reactor: Any, wall_seconds: Callable[[], float], lines: LogLines | None = None
+    ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._wall_seconds = wall_seconds
         self._threads = ThreadPool(0, THREADS, "mailgateway")
-        self._events = EventLog()
+        self._lines = lines
+        self._events = EventLog(lines)
         self._ports: list[IListeningPort] = []
         self._factories: list[SubmissionFactory] = []
         self._inbox: Inbox | None = None
 
     # -- what Twisted calls
 
+    def setServiceParent(self, parent: Any) -> None:
+        """Twisted's way for an application to bring a log of its own: as a component, in place before anything runs."""
+        if self._lines is not None:
+            parent.setComponent(ILogObserver, self._lines)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+
     def startService(self) -> None:
         """Make the parts and listen."""
         self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
-        self._reactor.callWhenRunning(signal.signal, signal.SIGHUP, self._keep_settings)
+        self._reactor.callWhenRunning(signal.signal, signal.SIGHUP, self._hang_up)
         _raise_descriptor_limit(DESCRIPTORS_PER_SESSION * self._settings.limits.sessions + OTHER_DESCRIPTORS)
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         try:
@@ -173,19 +185,20 @@ class GatewayService(Service):
         endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
         wire: IProtocolFactory = factory
         if contexts and implicit:
-            wire = TlsFirstFactory(TLSMemoryBIOFactory(contexts, False, factory), factory, self._reactor)
+            wire = TlsFirstFactory(TlsFactory(contexts, factory), factory, self._reactor)
         if listener.proxy_protocol:
             wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
-        self._open_port(endpoint, wire, listener.endpoint)
+        send_promptly(self._open_port(endpoint, wire, listener.endpoint))
         self._factories.append(factory)
         self._report(Listening(listener.endpoint, listener.tls, ", ".join(listener.spoken)))
 
-    def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
+    def _open_port(self, endpoint: Any, factory: Any, text: str) -> IListeningPort:
         """Listen at once: a port that cannot be had must stop the start, not be missing later."""
         failures: list[Failure] = []
         endpoint.listen(factory).addCallbacks(self._ports.append, failures.append)
         for failure in failures:
             raise OSError(f"cannot listen on {text}: {failure.getErrorMessage()}")
+        return self._ports[-1]
 
     # -- running
 
@@ -212,10 +225,17 @@ class GatewayService(Service):
         """SIGTERM ends in exit status 0, which twistd's own way does not; a second one does not wait."""
         self._reactor.callFromThread(self._reactor.stop if self.running else self._abort)
 
-    def _keep_settings(self, *_: object) -> None:
-        """SIGHUP asks other services to read their settings again; by itself it would end the process."""
-        told = "SIGHUP: the settings are read at the start only; restart to use others"
-        self._reactor.callFromThread(LOG.info, told)
+    def _hang_up(self, *_: object) -> None:
+        """SIGHUP asks services to open their log anew, and to read their settings again; the latter we do not."""
+        self._reactor.callFromThread(self._reopen_log)
+
+    def _reopen_log(self) -> None:
+        try:
+            if self._lines is not None:
+                self._lines.reopen()
+        except OSError as error:
+            self._report(Alarm(f"SIGHUP: the log stays in the file it was in: {error}"))
+        LOG.info("SIGHUP: a log file is opened anew; the settings are read at the start only, restart to use others")
 
     async def _stop(self) -> None:
         drained = DeferredList([factory.drain() for factory in self._factories])
@@ -256,14 +276,18 @@ class Options(UsageOptions):
         ["config", "c", None, "The settings file; without one, everything runs on loopback with the sandbox."],
     ]
     settings: Settings
+    lines: LogLines | None = None
 
     def postOptions(self) -> None:
-        """Read the settings now, so that twistd shows what is wrong with them and stops."""
+        """Read the settings now, so that twistd shows what is wrong with them and stops; and open the log."""
+        import time  # noqa: PLC0415 - as in makeService
+
         path = self["config"]
         try:
             self.settings = read_settings(Path(path)) if path else embedded()
         except SettingsError as error:
             raise UsageError(f"the settings cannot be used:\n{error}") from None
+        self.lines = own_log(self.parent or {}, self.settings.log, time.time)
 
 
 def makeService(options: Options) -> Service:
@@ -272,4 +296,4 @@ def makeService(options: Options) -> Service:
 
     from twisted.internet import reactor  # noqa: PLC0415 - twistd has chosen it by now
 
-    return GatewayService(options.settings, reactor, time.time)
+    return GatewayService(options.settings, reactor, time.time, options.lines)

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.listener_settings import Listener
+from gateway.log_settings import LogSettings
 from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
@@ -128,6 +129,7 @@ class Settings:
     routes: tuple[Route, ...] = ()
     console: Console = Console()
     sandbox: Sandbox = Sandbox()
+    log: LogSettings = field(default_factory=LogSettings)
 
     @property
     def store_url(self) -> str:

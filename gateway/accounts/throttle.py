@@ -50,7 +50,8 @@ class FailedLoginCount:
 
     def exceeded(self, peer: str) -> bool:
         """Whether this address has failed with too many different secrets in its window."""
-        return self._current(self._address(peer)).distinct >= self._maximum
+        # Mostly nobody has failed, and then there is nothing to compute a hash for
+        return bool(self._failures) and self._current(self._address(peer)).distinct >= self._maximum
 
     def add(self, peer: str, user_name: str, secret: str | None) -> float:
         """One more failed login from there; gives the seconds to wait, which double each time.

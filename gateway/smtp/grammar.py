@@ -72,7 +72,7 @@ def parse_command(line: bytes) -> Command:
         raise GrammarError(Reply(500, "Command line is not UTF-8", "5.5.2")) from None
     if "\r" in text or "\n" in text:
         raise GrammarError(replies.BARE_LINE_END)
-    if _CONTROL.search(text):
+    if not text.isprintable() and _CONTROL.search(text):
         raise GrammarError(Reply(501, "Control character in the command line", "5.5.2"))
     verb, _, argument = text.partition(" ")
     # RFC 5321 §4.1.1: verbs compare without case, and trailing white space is tolerated

@@ -6,6 +6,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
@@ -18,6 +19,8 @@ from gateway.smtp.limits import Limits
 from gateway.smtp.protocol import SubmissionProtocol
 from gateway.smtp.reception import Receptions
 from gateway.smtp.session import Session
+
+KEPT_ADDRESSES = 1000  # about as many as have a session at a time; to read one costs as much as a command
 
 
 class SessionCount:
@@ -114,6 +117,7 @@ class SubmissionFactory(SMTPFactory):
             session.transport.abortConnection()
 
 
+@lru_cache(KEPT_ADDRESSES)
 def peer_address(host: str) -> str:
     """The address by which a client is counted and logged: IPv4 out of its mapped form, without IPv6 zone."""
     try:

@@ -1,4 +1,4 @@
-"""Twisted's ESMTP with its wire replaced: octets go to the session core, one coroutine a connection answers its events.
+"""Twisted's ESMTP with its wire replaced: octets go to the session core, their events are answered in order.
 
 Nothing of the stock parser runs. What is kept of Twisted is its shape: the factory, the portal, IMessageDelivery.
 """
@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
 from twisted.internet.protocol import connectionDone
-from twisted.mail.smtp import ESMTP, SMTPServerError, User
+from twisted.mail.smtp import ESMTP
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.certificate import certificate_name
-from gateway.errors import Rejection
 from gateway.events import Failed, SessionCut
-from gateway.outcome import Reply, printable
+from gateway.outcome import Reply
 from gateway.smtp import events, replies
 from gateway.smtp.channel_binding import channel_bindings
 from gateway.smtp.deadlines import Deadlines
-from gateway.smtp.interfaces import IMailMessage, SessionHost
+from gateway.smtp.interfaces import SessionHost
 from gateway.smtp.logins import Logins
-from gateway.smtp.path import Path
 from gateway.smtp.session import Session
+from gateway.smtp.tls_transport import TlsTransport
+from gateway.smtp.transactions import Transactions, refusal
 
 UNREAD_OCTETS = 64 * 1024
 """What may wait while a reply is pending before the transport is paused: one read of the reactor."""
@@ -39,7 +39,7 @@ CLOSE_SECONDS = 5
 class SubmissionProtocol(ESMTP):
     """One client connection. Built by SubmissionFactory, which is its host."""
 
-    transport: Any  # a TCP or TLS transport; Twisted's ITransport knows neither startTLS nor abortConnection
+    transport: Any  # a TCP transport or a TlsTransport; Twisted's ITransport knows no abortConnection
 
     def __init__(self, host: SessionHost, session: Session, session_id: str, peer: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
@@ -49,14 +49,11 @@ class SubmissionProtocol(ESMTP):
         self.draining = False
         self._host = host
         self._logins = Logins(host, session_id, peer)
-        self._delivery: Any = None
+        self._transactions: Transactions | None = None  # once somebody has logged in
         self._logout: Callable[[], None] | None = None
-        self._origin = Path("", {})
-        self._recipients: list[Callable[[], Any]] = []
         self._message: Any = None
-        self._octets: Deferred[None] | None = None
-        self._paused = False
-        self._lost = False
+        self._working = self._asked = False  # asked: an answer is being waited for
+        self._paused = self._lost = False
         self._closing: IDelayedCall | None = None
         self._deadlines = Deadlines(host.clock, session.rules.limits, self.expire)
 
@@ -66,7 +63,8 @@ class SubmissionProtocol(ESMTP):
         """Greet, and start the conversation."""
         if self.session.secure:
             self._deadlines.handshake()
-        Deferred.fromCoroutine(self._converse()).addErrback(self._report_failure)
+        self.session.greet()
+        self._work()
 
     def handshakeCompleted(self) -> None:
         """TLS is up, after STARTTLS or from the first octet."""
@@ -80,11 +78,10 @@ class SubmissionProtocol(ESMTP):
             self.session.certificate_name = certificate_name(certificate)
 
     def dataReceived(self, data: bytes) -> None:
-        """Feed the session, and wake the conversation if it waits for octets."""
+        """Feed the session, and answer what it makes of it, unless an answer is being waited for."""
         self.session.receive(data)
-        waiting, self._octets = self._octets, None
-        if waiting is not None:
-            waiting.callback(None)
+        if not self._asked:
+            self._work()
         elif self.session.unread_octets > UNREAD_OCTETS and not self._paused:
             self._paused = True
             self.transport.pauseProducing()
@@ -96,9 +93,6 @@ class SubmissionProtocol(ESMTP):
             self._closing.cancel()
         self._deadlines.stop()
         self._drop_message()
-        waiting, self._octets = self._octets, None
-        if waiting is not None:
-            waiting.callback(None)
         self._log_out()
         self._host.session_ended(self)
 
@@ -110,81 +104,119 @@ class SubmissionProtocol(ESMTP):
     def drain(self) -> None:
         """Take no further message; hang up as soon as none is in hand."""
         self.draining = True
-        if self._octets is not None and not self.session.in_transaction:
+        if not self._asked and not self.session.in_transaction:
             self.expire(replies.SHUTTING_DOWN)
 
     # -- the conversation
 
-    async def _converse(self) -> None:
-        self.session.greet()
-        while not self._lost:
-            event = self.session.next_event()
-            if event is None:
-                await self._wait_for_octets()
-            elif isinstance(event, events.Hangup):
-                break
-            else:
-                await self._meet(event)
-        self._hang_up()
-
-    async def _wait_for_octets(self) -> None:
-        if self.draining and not self.session.in_transaction:
-            self.session.shut(replies.SHUTTING_DOWN)
+    def _work(self) -> None:
+        """Meet events until more octets are needed, or an answer. An answer that comes meanwhile goes on in the loop,
+        so that however much is pipelined, nothing nests."""
+        if self._working:
             return
+        self._working = True
+        try:
+            self._converse()
+        except Exception:
+            self._report_failure(traceback.format_exc())
+        finally:
+            self._working = False
+
+    def _converse(self) -> None:
+        next_event = self.session.next_event
+        while not self._asked:
+            event = None if self._lost else next_event()
+            if self._lost or isinstance(event, events.Hangup):
+                self._hang_up()
+                return
+            if event is not None:
+                self._meet(event)
+            elif self._rest():
+                return
+
+    def _rest(self) -> bool:
+        """All that came is worked off: send what there is to say. False when there is something to do yet."""
+        session = self.session
+        in_transaction = session.in_transaction
+        if self.draining and not in_transaction:
+            session.shut(replies.SHUTTING_DOWN)
+            return False
         # mail data that has been refused already has to reach its end too, within the same deadline for all of it
-        if self._flush() or self._message is not None or self.session.receiving_data:
+        if self._flush() or self._message is not None or session.receiving_data:
             self._deadlines.progress()
-        if not self.session.in_transaction:
+        if not in_transaction:
             self._deadlines.data_ended()
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
-            if self.session.unread_octets:
-                return
-        self._octets = Deferred()
-        await self._octets
+            return not session.unread_octets
+        return True
 
-    async def _meet(self, event: events.Event) -> None:
-        match event:
-            case events.MailData(octets):
-                if self._message is not None:
-                    self._message.chunkReceived(octets)
-            case events.MailDataDropped():
-                self._drop_message()
-            case events.TlsWanted():
-                self._start_tls()
-            case _:
-                await self._answer(event)
+    def _meet(self, event: events.Event) -> None:
+        if isinstance(event, events.MailData):
+            if self._message is not None:
+                self._message.chunkReceived(event.octets)
+        elif isinstance(event, events.MailDataDropped):
+            self._drop_message()
+        elif isinstance(event, events.TlsWanted):
+            self._start_tls()
+        else:
+            self._answer(event)
 
-    async def _answer(self, event: events.Event) -> None:
-        """Ask the avatar, and tell the client what it says; whatever goes wrong here is temporary to the client."""
+    def _answer(self, event: events.Event) -> None:
+        """Ask the avatar, and tell the client what it says, at once or when its Deferred fires."""
         self._deadlines.busy()
+        answer: Reply | Awaitable[Reply | None]
         try:
-            reply = await self._ask(event)
-        except Rejection as rejection:
-            reply = rejection.reply
-        except SMTPServerError as error:
-            reply = Reply(error.code, printable(_text(error.resp)))
-        except Exception:
-            self._host.report(Failed(self.session_id, traceback.format_exc()))
-            reply = replies.LOCAL_ERROR
+            answer = self._ask(event)
+        except Exception as fault:
+            answer = self._reply_to(fault)
+        if isinstance(answer, Reply):
+            self._tell(event, answer)
+        else:
+            self._asked = True
+            Deferred.fromCoroutine(self._answer_later(event, answer)).addErrback(
+                lambda failure: self._report_failure(failure.getTraceback())
+            )
+
+    async def _answer_later(self, event: events.Event, answer: Awaitable[Reply | None]) -> None:
+        try:
+            reply = await answer
+        except Exception as fault:
+            reply = self._reply_to(fault)
+        self._tell(event, reply)
+        self._asked = False
+        self._work()
+
+    def _tell(self, event: events.Event, reply: Reply | None) -> None:
         if isinstance(event, events.MailDataEnd):
             self._message = None
         if reply is not None:
             self.session.answer(reply)
 
-    def _ask(self, event: events.Event) -> Awaitable[Reply | None]:
+    def _reply_to(self, fault: Exception) -> Reply:
+        """Whatever goes wrong is temporary to the client, unless it says otherwise itself."""
+        reply = refusal(fault)
+        if reply is not None:
+            return reply
+        self._host.report(Failed(self.session_id, "".join(traceback.format_exception(fault))))
+        return replies.LOCAL_ERROR
+
+    def _ask(self, event: events.Event) -> Reply | Awaitable[Reply | None]:
+        transactions = cast(Transactions, self._transactions)  # the session asks for none before a login
         match event:
+            case events.ReversePath():
+                return transactions.begin(event, self.session.hello_name)
+            case events.ForwardPath():
+                return transactions.add(event)
+            case events.MailDataWanted():
+                self._message = transactions.make_message()
+                self._deadlines.data_began()
+                return replies.START_MAIL_INPUT
             case events.LookupWanted():
                 return self._look_up(event)
             case events.LoginWanted():
                 return self._log_in(event)
-            case events.ReversePath():
-                return self._validate_reverse_path(event)
-            case events.ForwardPath():
-                return self._validate_forward_path(event)
-            case events.MailDataWanted():
-                return self._begin_message()
             case _:
                 return self._end_message()
 
@@ -195,7 +227,7 @@ class SubmissionProtocol(ESMTP):
         self._log_out()
         self.session.tls_started()
         self._deadlines.handshake()
-        self.transport.startTLS(self._host.contexts)
+        TlsTransport(self._host.contexts, self).take_over(self.transport)
 
     async def _look_up(self, event: events.LookupWanted) -> None:
         self._flush()
@@ -203,44 +235,21 @@ class SubmissionProtocol(ESMTP):
 
     async def _log_in(self, event: events.LoginWanted) -> Reply:
         self._flush()
-        self._delivery, self._logout = await self._logins.log_in(event)
-        self.session.rules = self._logins.reception.rules_for(self._delivery)
+        delivery, self._logout = await self._logins.log_in(event)
+        self.session.rules = self._logins.reception.rules_for(delivery)
+        self._transactions = Transactions(delivery, self, self.peer)
         if self._lost:
             self._log_out()
         return replies.AUTHENTICATED
 
-    async def _validate_reverse_path(self, event: events.ReversePath) -> Reply:
-        self._origin = Path(event.address, event.parameters)
-        await maybeDeferred(self._delivery.validateFrom, self._hello(), self._origin)
-        self._recipients = []
-        return replies.REVERSE_PATH_OK
-
-    async def _validate_forward_path(self, event: events.ForwardPath) -> Reply:
-        path = Path(event.address, event.parameters)
-        user = User(path, self._hello(), self, self._origin)
-        user.dest = path  # User makes a plain Address of it, which cannot be written unless it is ASCII
-        self._recipients.append(await maybeDeferred(self._delivery.validateTo, user))
-        return replies.FORWARD_PATH_OK
-
-    async def _begin_message(self) -> Reply:
-        """The avatar makes the same message for each recipient of a transaction, so that the data is kept once."""
-        made = {id(message): message for message in [make() for make in self._recipients]}
-        (message,) = made.values()
-        self._message = IMailMessage(message)
-        self._deadlines.data_began()
-        return replies.START_MAIL_INPUT
-
-    async def _end_message(self) -> Reply:
+    def _end_message(self) -> Awaitable[Reply]:
         self._deadlines.data_ended()
         self._flush()
         message, self._message = self._message, None
-        reply: Reply = await message.eomReceived()
-        return reply
+        answer: Awaitable[Reply] = message.eomReceived()
+        return answer
 
     # -- small steps
-
-    def _hello(self) -> tuple[bytes, bytes]:
-        return self.session.hello_name.encode(), self.peer.encode()
 
     def _flush(self) -> bool:
         output = self.session.take_output()
@@ -255,7 +264,7 @@ class SubmissionProtocol(ESMTP):
 
     def _log_out(self) -> None:
         logout, self._logout = self._logout, None
-        self._delivery = None
+        self._transactions = None
         if logout is not None:
             self._run_safely(logout)
 
@@ -269,11 +278,7 @@ class SubmissionProtocol(ESMTP):
     def expire(self, reply: Reply) -> None:
         """End the session with this last word; also for who has told the client already, in front of TLS."""
         self.session.shut(reply)
-        waiting, self._octets = self._octets, None
-        if waiting is not None:
-            waiting.callback(None)
-        else:
-            self._hang_up()
+        self._hang_up()
 
     def _hang_up(self) -> None:
         """Say the last word and close; a peer that does not close its side is cut off (Twisted issue 7926)."""
@@ -289,11 +294,7 @@ class SubmissionProtocol(ESMTP):
         self.transport.loseConnection()
         self._closing = self._host.clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)
 
-    def _report_failure(self, failure: Failure) -> None:
+    def _report_failure(self, trace: str) -> None:
         self.session.shut(replies.LOCAL_ERROR._replace(code=421))
         self._hang_up()
-        self._host.report(Failed(self.session_id, failure.getTraceback()))
-
-
-def _text(response: str | bytes) -> str:
-    return response.decode("ascii", "replace") if isinstance(response, bytes) else response
+        self._host.report(Failed(self.session_id, trace))

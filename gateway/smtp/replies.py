@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.outcome import Reply
 
@@ -68,6 +69,9 @@ TLS_ON_PLAIN_PORT = Reply(421, "Plain SMTP here; use STARTTLS, or a port with TL
 
 _NOT_PRINTABLE = re.compile(rb"[^ -~\t]")  # RFC 5321 §4.2: textstring; whatever a text was made from, it stays one line
 
+KEPT_REPLIES = 128
+"""How many written replies are remembered: more than there are of those that are always the same."""
+
 LINE_OCTETS = 512
 """The longest reply line with its CRLF (RFC 5321 §4.5.3.1.5)."""
 
@@ -77,6 +81,7 @@ def text_line_too_long(octets: int) -> Reply:
     return Reply(554, f"A line of the message has more than {octets} octets", "5.6.0")
 
 
+@lru_cache(KEPT_REPLIES)
 def write_reply(reply: Reply, *, enhanced: bool) -> bytes:
     """The octets of a reply, one line for each line of its text (RFC 5321 §4.2.1).
 

@@ -20,6 +20,10 @@ from gateway.smtp.lines import EndlessLineError
 
 TLS_HANDSHAKE_RECORD = b"\x16\x03"  # how a TLS client begins; no command does (RFC 8446 §5.1)
 
+IN_TRANSACTION = (State.TRANSACTION, State.MAIL_DATA, State.CHUNK)
+SASL_EVENTS = (events.LoginWanted, events.LookupWanted)
+UNANSWERED = (events.MailData, events.MailDataDropped, events.Hangup)
+
 
 class Session:
     """One SMTP session, from the greeting to the hangup."""
@@ -77,13 +81,14 @@ class Session:
     @property
     def in_transaction(self) -> bool:
         """Whether a message is on its way: from the MAIL accepted to the reply behind its data."""
-        return self.state in (State.TRANSACTION, State.MAIL_DATA, State.CHUNK)
+        return self._conversation.state in IN_TRANSACTION
 
     @property
     def receiving_data(self) -> bool:
         """Whether mail data of a transaction is awaited, be it to keep or to throw away."""
-        chunk = self.state is State.CHUNK and self._conversation.state_after_chunk is State.TRANSACTION
-        return chunk or self.state is State.MAIL_DATA
+        conversation = self._conversation
+        chunk = conversation.state is State.CHUNK and conversation.state_after_chunk is State.TRANSACTION
+        return chunk or conversation.state is State.MAIL_DATA
 
     @property
     def transmission_type(self) -> str:
@@ -110,20 +115,22 @@ class Session:
 
     def take_output(self) -> bytes:
         """The reply octets written since the last call."""
-        output = b"".join(self._conversation.output)
-        self._conversation.output.clear()
+        written = self._conversation.output
+        output = written[0] if len(written) == 1 else b"".join(written)
+        written.clear()
         return output
 
     def next_event(self) -> events.Event | None:
         """The next event, or None when more octets or an answer are needed first."""
-        ready = self._conversation.ready
+        conversation = self._conversation
+        ready = conversation.ready
         while not ready:
-            if self._pending is not None or self.state is State.CLOSED:
+            if self._pending is not None or conversation.state is State.CLOSED:
                 return None
             if not self._read():
                 return None
         event = ready.popleft()
-        if not isinstance(event, events.MailData | events.MailDataDropped | events.Hangup):
+        if not isinstance(event, UNANSWERED):
             self._pending = event
         return event
 
@@ -135,7 +142,7 @@ class Session:
         if reply.code == 421:
             self.shut(reply)
             return
-        if isinstance(event, events.LoginWanted | events.LookupWanted):
+        if isinstance(event, SASL_EVENTS):
             authentication.settle(self._conversation, reply)
             return
         chunked = isinstance(event, events.MailDataWanted) and self.state is State.CHUNK
@@ -165,16 +172,17 @@ class Session:
     # -- octets to events; each reader tells whether it got anywhere
 
     def _read(self) -> bool:
-        match self.state:
-            case State.MAIL_DATA:
-                return transfer.read_data(self._conversation)
-            case State.CHUNK:
-                return transfer.read_chunk(self._conversation)
-            case _:
-                return self._read_line()
+        state = self._conversation.state
+        if state is State.MAIL_DATA:
+            return transfer.read_data(self._conversation)
+        if state is State.CHUNK:
+            return transfer.read_chunk(self._conversation)
+        return self._read_line()
 
     def _read_line(self) -> bool:
         conversation = self._conversation
+        if not conversation.lines:
+            return False  # as after each command that is not pipelined
         if not self._heard and conversation.lines.peek(2) == TLS_HANDSHAKE_RECORD:
             conversation.shut(replies.TLS_ON_PLAIN_PORT)
             return True

@@ -10,12 +10,12 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from gateway.smtp import replies
 from gateway.smtp.listener import SubmissionFactory
 from gateway.smtp.replies import write_reply
+from gateway.smtp.tls_transport import TlsFactory
 
 HANDSHAKE_RECORD = 0x16  # the content type of a ClientHello (RFC 8446 §5.1); no SMTP command begins with it
 
@@ -25,7 +25,7 @@ class TlsFirstFactory(Factory):
 
     noisy = False
 
-    def __init__(self, tls: TLSMemoryBIOFactory, sessions: SubmissionFactory, clock: IReactorTime) -> None:
+    def __init__(self, tls: TlsFactory, sessions: SubmissionFactory, clock: IReactorTime) -> None:
         rules = sessions.receptions.default.rules
         self.clock = clock
         # Nobody waits longer for the first octet than for a handshake, nor than for a command
@@ -43,9 +43,10 @@ class TlsFirstFactory(Factory):
         self._tls.doStop()
         super().doStop()  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
-    def buildProtocol(self, addr: IAddress | None) -> FirstOctet:
+    def buildProtocol(self, addr: IAddress | None) -> FirstOctet | None:
         """A connection whose first octet is awaited, with the session that it may become."""
-        return FirstOctet(self, self._tls.buildProtocol(addr))
+        tls = self._tls.buildProtocol(addr)
+        return None if tls is None else FirstOctet(self, tls)
 
 
 class FirstOctet(Protocol):
@@ -55,7 +56,7 @@ class FirstOctet(Protocol):
 
     def __init__(self, factory: TlsFirstFactory, tls: Any) -> None:
         self._factory = factory
-        self._tls = tls
+        self._tls = tls  # a TlsTransport; Twisted's methods in it have no types
         self._deadline: IDelayedCall | None = None
         self._refused = False
 
@@ -84,7 +85,7 @@ class FirstOctet(Protocol):
         """Also for whoever waits for a greeting in clear and so never says anything."""
         self._refused = True
         self.transport.write(self._factory.last_word)
-        self._tls.wrappedProtocol.expire(replies.PLAIN_ON_TLS_PORT)
+        self._tls.protocol.expire(replies.PLAIN_ON_TLS_PORT)
         self.transport.loseConnection()
 
     def _stop_waiting(self) -> None:

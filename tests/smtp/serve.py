@@ -21,7 +21,6 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.mail.smtp import IMessageDelivery
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from gateway.accounts.throttle import FailedLoginCount
@@ -29,7 +28,9 @@ from gateway.certificate import ServerCertificate, read_server_certificate
 from gateway.smtp.interfaces import IMailMessage
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.reception import Reception, Receptions
+from gateway.smtp.tcp_transport import send_promptly
 from gateway.smtp.tls_first import TlsFirstFactory
+from gateway.smtp.tls_transport import TlsFactory
 from gateway.tls import ServerContexts, TlsPolicy, self_made_certificate
 from tests.smtp.scripted import TAKEN, check_login, check_place, session_rules
 
@@ -62,8 +63,9 @@ class Listening:
         )
         wire = self.factory
         if kind == "implicit":
-            wire = TlsFirstFactory(TLSMemoryBIOFactory(contexts, False, self.factory), self.factory, reactor)
+            wire = TlsFirstFactory(TlsFactory(contexts, self.factory), self.factory, reactor)
         self.port = reactor.listenTCP(0, wire, interface="127.0.0.1")
+        send_promptly(self.port)
 
     def report(self, event: Any) -> None:
         self.facts["reports"].append(repr(event))

@@ -97,3 +97,19 @@ def test_clean_text_never_holds_a_bare_line_end_or_nul(octets):
     if got[1] is None:
         assert got[0].count(b"\r") == got[0].count(b"\n") == got[0].count(b"\r\n")
         assert b"\0" not in got[0]
+
+
+@settings(max_examples=400)
+@given(
+    st.integers(1, 9),
+    st.integers(2, 6),
+    st.integers(0, 9),
+    st.integers(0, 60),
+    st.sampled_from([b"", b"\r", b"\n", b"\r\n", b"x", b"\0"]),
+    st.booleans(),
+)
+def test_even_lines_with_one_flaw_anywhere_are_read_as_the_rfc_says(octets, lines, begun, place, flaw, in_place):
+    """Lines of one length, as those of base64, are looked at in a way of their own; a piece may begin inside one."""
+    even = ((b"a" * octets + b"\r\n") * lines)[begun:]
+    piece = even[:place] + flaw + even[place + in_place :] + b"z\r\n.\r\n"
+    compare(b"x" + piece, [b"x", piece])

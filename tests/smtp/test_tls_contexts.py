@@ -12,12 +12,12 @@ from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.certificate import certificate_name, read_certificates, read_server_certificate
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.reception import Reception, Receptions
+from gateway.smtp.tls_transport import TlsFactory
 from gateway.tls import TICKET_KEY_SECONDS, ServerContexts, TlsPolicy
 from tests.smtp.certificates import Authority
 from tests.smtp.scripted import session_rules
@@ -114,7 +114,7 @@ def session_after_handshake(authority, pair, *, client_ca):
     failed = FailedLoginCount(100, 600, 1, clock.seconds)
     shared = Shared(clock, lambda event: None, failed, SessionCount(rules.limits), lambda: "session-1")
     factory = SubmissionFactory(Receptions(Reception(rules, Portal(None))), contexts, shared, implicit_tls=True)
-    wire = TLSMemoryBIOFactory(contexts, False, factory, clock)
+    wire = TlsFactory(contexts, factory)
     tls = wire.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
     transport, client = StringTransport(), MemoryClient(pair)
     tls.makeConnection(transport)
@@ -125,7 +125,7 @@ def session_after_handshake(authority, pair, *, client_ca):
         octets = client.step(transport.value())
         transport.clear()
     assert client.tls.version() == "TLSv1.3"
-    return tls.wrappedProtocol.session
+    return tls.protocol.session
 
 
 def test_a_session_knows_its_client_by_the_verified_certificate(authority):

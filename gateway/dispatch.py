@@ -108,23 +108,26 @@ class Dispatch:
         if not paths:
             return Accepted(), ("all recipients were served when the message came before",)
         entry, submission = departure.entry, departure.submission
-        rest = replace(submission, envelope=replace(incoming.envelope, forward_paths=paths))
-        translation = entry.vendor.translate(departure.vendor_account, rest)
+        if served:
+            submission = replace(submission, envelope=replace(incoming.envelope, forward_paths=paths))
+        translation = entry.vendor.translate(departure.vendor_account, submission)
         outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
         await self._remember_partial(incoming, outcomes, digest)
         outcomes = {**dict.fromkeys(served, Accepted()), **outcomes}
         told = (*submission.content.report, *submission.options.report, *translation.report)
-        return fold(outcomes), (*told, *_refused_beside_accepted(outcomes))
+        outcome = fold(outcomes)
+        if isinstance(outcome, Accepted):
+            told = (*told, *_refused_beside_accepted(outcomes))
+        return outcome, told
 
     async def _remember_partial(
         self, incoming: Incoming, outcomes: Mapping[str, Outcome], digest: bytes | None
     ) -> None:
-        taken = frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted))
-        comes_again = isinstance(fold(outcomes), Deferred | Unknown)
-        if comes_again and taken:
+        if not isinstance(fold(outcomes), Deferred | Unknown):
+            if digest:
+                self._taken.forget(digest)
+        elif taken := frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted)):
             self._taken.add(digest or await self._digest(incoming), taken)
-        elif digest and not comes_again:
-            self._taken.forget(digest)
 
     async def _digest(self, incoming: Incoming) -> bytes:
         name, envelope, spool = incoming.account.name, incoming.envelope, incoming.spool
@@ -178,7 +181,6 @@ class Dispatch:
 
 def _refused_beside_accepted(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     """Who does not get a message that the client is told is accepted: one reply stands for all (RFC 5321 §4.2.5)."""
-    if isinstance(fold(outcomes), Accepted):
-        for path, outcome in outcomes.items():
-            if isinstance(outcome, Refused):
-                yield f"{path} was refused: {outcome.reason}"
+    for path, outcome in outcomes.items():
+        if isinstance(outcome, Refused):
+            yield f"{path} was refused: {outcome.reason}"

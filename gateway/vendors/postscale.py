@@ -60,6 +60,7 @@ DIALECT = Dialect(
     },
 )
 
+DIALECT_PREFIX = "x-postscale-"
 KEY_CHECKS = ("/domains?limit=1", "/emails?limit=1")  # no call is meant for it; the second where the first has gone
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 NO_SUBJECT = "(no subject)"  # the API takes no message without one; this is what mail readers show for it
@@ -93,7 +94,7 @@ class Postscale:
 
     def is_dialect_field(self, name: str) -> bool:
         """All X-Postscale-* fields are taken out, known or not."""
-        return name.lower().startswith("x-postscale-")
+        return name[: len(DIALECT_PREFIX)].lower() == DIALECT_PREFIX
 
     def read_dialect(self, fields: Sequence[HeaderField]) -> SendOptions:
         """Tags and metadata, in both forms that the documentation shows."""
@@ -101,6 +102,8 @@ class Postscale:
         metadata: dict[str, str] = {}
         report = []
         for field in fields:
+            if not self.is_dialect_field(field.name):
+                continue
             name = field.name.lower()
             found: dict[str, str] = {}
             if name == "x-postscale-tags":
@@ -109,7 +112,7 @@ class Postscale:
                 found = _read_metadata(decode_words(field.body))
             elif name.startswith("x-postscale-metadata-") and name != "x-postscale-metadata-":
                 found = {field.name[len("x-postscale-metadata-") :]: decode_words(field.body).strip()}
-            elif self.is_dialect_field(name):
+            else:
                 report.append(f"{field.name} has no meaning here and was taken out")
             report += (f"metadata {key} is given twice: the last holds" for key in found if key in metadata)
             metadata |= found

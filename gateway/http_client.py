@@ -17,15 +17,14 @@ from treq.client import HTTPClient as TreqClient
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
-from zope.interface import implementer
 
 from gateway import __version__
 from gateway.content.json_body import JsonBody
+from gateway.http_agent import KeepingAgent
+from gateway.http_answer import BadAnswerError
 from gateway.http_body import CappedBody, JsonProducer
-from gateway.http_connections import HttpConnectionFactory, VerifiedEndpoints
+from gateway.http_endpoints import VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
 
@@ -36,8 +35,10 @@ ANSWER_OCTETS = 1024 * 1024  # the answers the contracts show have a few hundred
 IDLE_CONNECTIONS = 100  # one for each session that may be relaying at once; a new one costs a TLS handshake
 IDLE_SECONDS = 25  # below the 30 to 60 s after which load balancers close: a POST on a closed one has no known outcome
 
-# Their texts are the system's, Twisted's or OpenSSL's, never the server's
-ERRORS_OF_OUR_OWN_SIDE = (OSError, ConnectError, ConnectionClosed, SSL.Error, VerificationError, CertificateError)
+# Their texts are the system's, Twisted's, OpenSSL's or our own, never the server's
+ERRORS_OF_OUR_OWN_SIDE = (
+    OSError, ConnectError, ConnectionClosed, SSL.Error, VerificationError, CertificateError, BadAnswerError,
+)  # fmt: skip
 
 
 class _NoCookies(IndexableCookieJar):
@@ -75,25 +76,19 @@ class HttpClient:
 
     def __init__(self, reactor: Any, *, connect_seconds: float, ca_file: Path | None = None) -> None:
         self._reactor = reactor
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
-        self._pool.maxPersistentPerHost = IDLE_CONNECTIONS
-        self._pool.cachedConnectionTimeout = IDLE_SECONDS
-        # Only requests without a body that change nothing are repeated, and only on a connection found closed
-        self._pool.retryAutomatically = True
-        self._pool._factory = HttpConnectionFactory
         endpoints = VerifiedEndpoints(reactor, VerifiedHttps(reactor.seconds, ca_file), connect_seconds)
-        agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
-        self._treq = TreqClient(_Uncompressed(agent), NO_COOKIES)
+        self._agent = KeepingAgent(reactor, endpoints, idle_connections=IDLE_CONNECTIONS, idle_seconds=IDLE_SECONDS)
+        self._treq = TreqClient(self._agent, NO_COOKIES)
 
     async def exchange(
         self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
     ) -> ApiAnswer | NoAnswer:
         """Make one request and read its answer, within the deadline."""
         attempt = _Attempt(self._treq, self._reactor, request, body)
-        done = Deferred.fromCoroutine(attempt.run())
-        deadline = self._reactor.callLater(deadline_seconds, done.cancel)
+        deadline = self._reactor.callLater(deadline_seconds, attempt.cancel)
         try:
-            await done
+            await attempt.send()
+            await attempt.read()
         except Exception as error:
             if attempt.response is None:
                 return NoAnswer(attempt.may_have_arrived, _reason(error, timed_out=deadline.called))
@@ -108,27 +103,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close the connections that are kept open."""
-        await self._pool.closeCachedConnections()
-
-
-@implementer(IAgent)
-class _Uncompressed:
-    """An agent that asks for no compression and undoes none: the cap is for octets as they come."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
-    ) -> Deferred[IResponse]:
-        headers = Headers() if headers is None else headers
-        headers.setRawHeaders(b"Accept-Encoding", [b"identity"])
-        return self._agent.request(method, uri, headers, bodyProducer).addCallback(_as_it_comes)
-
-
-def _as_it_comes(response: IResponse) -> IResponse:
-    response.headers.removeHeader(b"Content-Encoding")
-    return response
+        await self._agent.close()
 
 
 class _Attempt:
@@ -138,15 +113,17 @@ class _Attempt:
         self.response: Any = None
         self._client = client
         self._request = request
-        self._producer = JsonProducer(body, reactor) if body is not None else None
+        self._producer = JsonProducer(body) if body is not None else None
         self._reactor = reactor
         self._body = CappedBody(ANSWER_OCTETS)
+        self._waiting: Deferred[Any] | None = None
 
-    async def run(self) -> None:
+    async def send(self) -> None:
+        """Send the request, as far as an answer lets it; response is there afterwards."""
         headers = Headers({"User-Agent": [USER_AGENT]})
         for name, value in self._request.headers.items():
             headers.setRawHeaders(name, [value])
-        self.response = await self._client.request(
+        self._waiting = self._client.request(
             self._request.method,
             ready_url(self._request.url),
             cookies=NO_COOKIES,
@@ -156,8 +133,18 @@ class _Attempt:
             unbuffered=True,
             reactor=self._reactor,
         )
+        self.response = await self._waiting
+
+    async def read(self) -> None:
+        """Read the body of the answer."""
+        self._waiting = self._body.done
         self.response.deliverBody(self._body)
         await self._body.done
+
+    def cancel(self) -> None:
+        """The time is over."""
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     def stop(self) -> None:
         """Read no more of the body: whoever made it may close its source now."""
@@ -177,16 +164,9 @@ class _Attempt:
         return self._producer is None or self._producer.wholly_written
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and those that Twisted's client wraps in it."""
-    reasons = getattr(error, "reasons", None) or []
-    return [error, *(cause for reason in reasons for cause in _causes(reason.value))]
-
-
 def _reason(error: Exception, *, timed_out: bool) -> str:
     if timed_out:
         return "no answer within the deadline"
-    cause = _causes(error)[-1]
-    # What cannot be parsed is quoted by some errors, and a server may have repeated the key in it
-    text = str(cause) if isinstance(cause, ERRORS_OF_OUR_OWN_SIDE) else ""
-    return f"{type(cause).__name__}: {text}".rstrip(": ")
+    # Of any other error the text may hold what a server has said, and it may have repeated the key
+    text = str(error) if isinstance(error, ERRORS_OF_OUR_OWN_SIDE) else ""
+    return f"{type(error).__name__}: {text}".rstrip(": ")

@@ -14,6 +14,7 @@ from twisted.web.http import _ChunkedTransferDecoder, _MalformedChunkedDataError
 HEAD_OCTETS = 64 * 1024
 NO_BODY = frozenset({204, 304})  # RFC 9112 §6.3
 SWITCHING_PROTOCOLS = 101
+FRAMING = (b"connection", b"transfer-encoding", b"content-length")
 BEGINNING = b"HTTP/"
 
 # A line end may be a bare LF, which servers are known to write and RFC 9112 §2.2 allows to read
@@ -36,9 +37,13 @@ class AnswerHead:
     phrase: bytes
     fields: tuple[tuple[bytes, bytes], ...]
 
-    def values(self, name: bytes) -> list[bytes]:
-        """The values of a field, name in lower case; of those that are lists, each member (RFC 9110 §5.6.1)."""
-        return [one.strip(b" \t") for known, value in self.fields if known == name for one in value.split(b",")]
+    def framing(self) -> dict[bytes, list[bytes]]:
+        """The members of the fields that say where the body ends and what follows (RFC 9110 §5.6.1: all are lists)."""
+        members: dict[bytes, list[bytes]] = {name: [] for name in FRAMING}
+        for name, value in self.fields:
+            if name in FRAMING:
+                members[name] += [one.strip(b" \t") for one in value.split(b",")]
+        return members
 
 
 class AnswerParser:
@@ -108,8 +113,8 @@ class AnswerParser:
     def _begin_body(self, head: AnswerHead) -> None:
         """How long the body is (RFC 9112 §6.3), and whether another request may follow (§9.3)."""
         self.head = head
-        self.reusable = head.minor_version > 0 and b"close" not in map(bytes.lower, head.values(b"connection"))
-        codings, lengths = head.values(b"transfer-encoding"), head.values(b"content-length")
+        connection, codings, lengths = head.framing().values()
+        self.reusable = head.minor_version > 0 and b"close" not in map(bytes.lower, connection)
         if not self._has_body or head.status in NO_BODY:
             self.ended = True
         elif codings:

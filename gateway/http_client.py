@@ -24,6 +24,7 @@ from gateway.content.json_body import JsonBody
 from gateway.http_agent import KeepingAgent
 from gateway.http_answer import BadAnswerError
 from gateway.http_body import CappedBody, JsonProducer
+from gateway.http_deadlines import Deadlines
 from gateway.http_endpoints import VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
@@ -55,11 +56,25 @@ NO_COOKIES = _NoCookies()
 
 
 class _ReadyUrl(EncodedURL):
-    """A URL whose host treq need not encode anew for each request, as it stands in its text."""
+    """A URL that treq need not encode and put together anew for each request, as it stands in its text."""
+
+    __slots__ = ("_text",)
+    _text: str
 
     def to_uri(self) -> _ReadyUrl:
         """Itself: its host was encoded when it was made."""
         return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        """The whole URL; a vendor's has no password in it."""
+        return self._text
+
+    @classmethod
+    def made_of(cls, url: EncodedURL) -> _ReadyUrl:
+        """The same URL, ready."""
+        ready = cls(url.scheme, url.host, url.path, url.query, url.fragment, url.port, url.rooted)
+        ready._text = url.to_text()
+        return ready
 
 
 @lru_cache(maxsize=256)
@@ -68,7 +83,7 @@ def ready_url(text: str) -> EncodedURL:
     url = EncodedURL.from_text(text)
     if ":" not in url.host:  # an IPv6 address is no name to encode
         url = url.to_uri()
-    return _ReadyUrl(url.scheme, url.host, url.path, url.query, url.fragment, url.port, url.rooted)
+    return _ReadyUrl.made_of(url)
 
 
 class HttpClient:
@@ -76,6 +91,7 @@ class HttpClient:
 
     def __init__(self, reactor: Any, *, connect_seconds: float, ca_file: Path | None = None) -> None:
         self._reactor = reactor
+        self._deadlines = Deadlines(reactor)
         endpoints = VerifiedEndpoints(reactor, VerifiedHttps(reactor.seconds, ca_file), connect_seconds)
         self._agent = KeepingAgent(reactor, endpoints, idle_connections=IDLE_CONNECTIONS, idle_seconds=IDLE_SECONDS)
         self._treq = TreqClient(self._agent, NO_COOKIES)
@@ -85,24 +101,23 @@ class HttpClient:
     ) -> ApiAnswer | NoAnswer:
         """Make one request and read its answer, within the deadline."""
         attempt = _Attempt(self._treq, self._reactor, request, body)
-        deadline = self._reactor.callLater(deadline_seconds, attempt.cancel)
+        deadline = self._deadlines.begin(deadline_seconds, attempt.cancel)
         try:
             await attempt.send()
             await attempt.read()
         except Exception as error:
             if attempt.response is None:
-                return NoAnswer(attempt.may_have_arrived, _reason(error, timed_out=deadline.called))
+                return NoAnswer(attempt.may_have_arrived, _reason(error, timed_out=deadline.passed))
         finally:
             attempt.stop()
-            if deadline.active():
-                deadline.cancel()
+            deadline.end()
         if attempt.response.code < 300 and not attempt.may_have_arrived:
             # It cannot have taken a message that it has not seen the end of
             return NoAnswer(False, "answered before it had the request")
         return attempt.answer()
 
     async def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the connections that are kept open. What is on its way goes on."""
         await self._agent.close()
 
 
@@ -139,7 +154,8 @@ class _Attempt:
         """Read the body of the answer."""
         self._waiting = self._body.done
         self.response.deliverBody(self._body)
-        await self._body.done
+        if not self._body.done.called:  # most answers come in one piece
+            await self._body.done
 
     def cancel(self) -> None:
         """The time is over."""

@@ -16,6 +16,8 @@ from gateway.content.spool import Spool
 
 # Texts that people write are smaller; they are decoded once and kept.
 KEPT_TEXT_OCTETS = 256 * 1024
+# They have no states, so that decoding tells at once whether the octets fit.
+_USUAL_CODECS = ("ascii", "utf_8", "latin_1", "cp1252")
 # At the beginning of a text it says how the text is written, and is no part of it (RFC 3629 §6, RFC 2781 §3.2).
 _BYTE_ORDER_MARK = "\ufeff"
 # The longest escape sequence of the charsets here: ESC, two intermediate octets, a final one (ISO 2022).
@@ -36,8 +38,11 @@ class Text:
         notes: list[str] = []
         if stop - start <= KEPT_TEXT_OCTETS:
             octets = b"".join(decoded_pieces(*self._region, notes))
-            self._codec, self._errors, guess = choose_codec(lambda: (octets,), charset)
-            text = self._mended(octets).decode(self._codec, self._errors)
+            guess: list[str] = []
+            text = _plain_text(octets, charset)
+            if text is None:
+                self._codec, self._errors, guess = choose_codec(lambda: (octets,), charset)
+                text = self._mended(octets).decode(self._codec, self._errors)
             self._kept = _line_feeds(text.removeprefix(_BYTE_ORDER_MARK))
         else:
             passes: list[None] = []
@@ -80,6 +85,17 @@ class Text:
             begun = begun or bool(text)
         text = decoder.decode(self._mended(held), True)
         yield text if begun else text.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _plain_text(octets: bytes, charset: str) -> str | None:
+    """The text of octets that fit a usual charset, decoded once; None where a charset has to be chosen."""
+    codec = codec_name(charset) if charset else "ascii"
+    if codec not in _USUAL_CODECS:
+        return None
+    try:
+        return octets.decode(codec)
+    except UnicodeDecodeError:
+        return None
 
 
 def _before_escape(block: bytes) -> int:

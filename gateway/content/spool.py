@@ -59,6 +59,9 @@ class Spool:
         """The octets from start up to, not including, stop; fewer where the spool ends before."""
         file = self._file
         if file is None:
+            blocks = self._blocks
+            if len(blocks) == 1:  # a block never changes, whatever is written meanwhile
+                return blocks[0][start:stop]
             with self._lock:
                 if self._file is None:
                     return self._joined()[start:stop]

@@ -88,8 +88,10 @@ class KeepingAgent:
 
     def _learn(self, uri: bytes) -> Target:
         """What a URL says. ValueError for one that is none, or not of http or https."""
+        if not all(0x21 <= octet <= 0x7E for octet in uri):
+            raise ValueError("no URL to make a request to")
         parsed = URI.fromBytes(uri)
-        if not parsed.host or not all(0x21 <= octet <= 0x7E for octet in uri):
+        if not parsed.host:
             raise ValueError("no URL to make a request to")
         key = (parsed.scheme, parsed.host, parsed.port)
         origin = self._origins.get(key)

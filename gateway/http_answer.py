@@ -95,7 +95,9 @@ class AnswerParser:
         block = self._held + octets
         if not block.startswith(BEGINNING[: len(block)]):
             raise BadAnswerError("it does not begin as HTTP does")
-        while end := _HEAD_END.search(block):
+        start = max(0, len(self._held) - 2)
+        while end := _HEAD_END.search(block, start):
+            start = 0
             head = _read_head(block[: end.start()])
             self._head_octets += end.end()
             block = block[end.end() :]

@@ -71,9 +71,10 @@ class HttpConnection(Protocol):
 
     def close(self) -> Deferred[None]:
         """Close an idle connection; fires when it is closed."""
-        self._closed = Deferred()
+        closed: Deferred[None] = Deferred()
+        self._closed = closed
         self.transport.loseConnection()
-        return self._closed
+        return closed
 
     def dataReceived(self, data: bytes) -> None:
         """Octets of an answer; those that nobody has asked for end the connection."""

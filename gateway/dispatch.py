@@ -14,7 +14,7 @@ from gateway.content.spool import Spool
 from gateway.content.structure import UnreadableError
 from gateway.departures import Departure, Departures, NoDepartureError
 from gateway.events import Alarm, Attempted, Rejected, Reporter
-from gateway.message import Envelope, Submission
+from gateway.message import Envelope, HeaderField, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown, fold, printable, reply_for
 from gateway.partial import TakenPaths, message_digest
 from gateway.relay import InThread
@@ -93,12 +93,15 @@ class Dispatch:
             content = read_content(incoming.spool)
         else:
             content = await self._in_thread(lambda: read_content(incoming.spool))
-        options = dialect.read_dialect(content.fields)
-        left = [one for one in content.fields if not dialect.is_dialect_field(one.name)]
+        own: list[HeaderField] = []
+        left: list[HeaderField] = []
+        for one in content.fields:
+            (own if dialect.is_dialect_field(one.name) else left).append(one)
+        options = dialect.read_dialect(own)
         at, made_id = self._wall_seconds(), incoming.message_id
         received = received_field(incoming.hop, self._hostname, made_id, at)
-        left = [received, *left, *missing_fields(left, self._hostname, made_id, at)]
-        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=tuple(left)), options)
+        passed = (received, *left, *missing_fields(left, self._hostname, made_id, at))
+        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=passed), options)
 
     async def _attempt(self, incoming: Incoming, departure: Departure) -> tuple[Outcome, tuple[str, ...]]:
         """One attempt for whoever has not been served by an earlier one of the same message."""

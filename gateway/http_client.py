@@ -148,7 +148,7 @@ class _Attempt:
             unbuffered=True,
             reactor=self._reactor,
         )
-        self.response = await self._waiting
+        self.response = (await self._waiting).original  # treq's wrapper looks every attribute up anew
 
     async def read(self) -> None:
         """Read the body of the answer."""

@@ -31,13 +31,15 @@ class JsonProducer:
         self._consumer: IConsumer | None = None
         self._done: Deferred[None] = Deferred()
         self._paused = False
+        self._stopped = False
         self._writing = False
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Write the body; fires when the last piece is with the consumer, and never after stopProducing()."""
         self._consumer = consumer
-        self._pieces = self._body.pieces()
-        self.resumeProducing()
+        if not self._stopped:  # else the connection was lost as soon as it was asked
+            self._pieces = self._body.pieces()
+            self.resumeProducing()
         return self._done
 
     def pauseProducing(self) -> None:
@@ -61,6 +63,7 @@ class JsonProducer:
 
     def stopProducing(self) -> None:
         """Write no more: the connection is gone, or nobody needs the rest."""
+        self._stopped = True
         self._pieces = None
 
     def _write(self, piece: bytes | None) -> None:

@@ -180,7 +180,8 @@ class HttpExchange:
 
     def _stop(self, *, whole: bool = False) -> None:
         """Let the connection go, and write no more. whole: request and answer have been exchanged to their ends."""
-        self.resumeProducing()
+        if whole:
+            self.resumeProducing()  # whoever uses the connection next reads from it
         self._over = True
         if not self._written and self._body is not None:
             self._body.stopProducing()

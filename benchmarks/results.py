@@ -43,6 +43,8 @@ pipeline. Every reply is checked, and the API counts messages and octets.
 - Bare Twisted has no limits, no error paths and no decoding: it is no server to use, but the floor that Twisted sets.
 - The gateway logs a line for each login and each message, as it does by default; the peers log nothing.
 
+What was tried to lower the gateway's figures, what it was worth and what did not help, is in TRIED.md.
+
 | | |
 | --- | --- |
 {facts}

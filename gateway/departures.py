@@ -31,6 +31,8 @@ class VendorEntry:
 
     def renamed(self, options: SendOptions) -> SendOptions:
         """The options with this vendor's names for streams and templates."""
+        if options.stream not in self.streams and options.template not in self.templates:
+            return options
         stream = self.streams.get(options.stream, options.stream)
         return replace(options, stream=stream, template=self.templates.get(options.template, options.template))
 
@@ -83,7 +85,9 @@ class Departures:
         if submission.content.size_octets > entry.vendor.message_octets:
             reason = f"{name} takes messages up to {entry.vendor.message_octets} octets"
             raise NoDepartureError(Refused(Cause.TOO_LARGE, reason))
-        submission = replace(submission, options=entry.renamed(submission.options))
+        options = entry.renamed(submission.options)
+        if options is not submission.options:
+            submission = replace(submission, options=options)
         return Departure(entry, _vendor_account(account, entry), submission)
 
     def _route(self, account: Account, submission: Submission) -> Route:

@@ -14,7 +14,7 @@ from gateway.content.spool import Spool
 from gateway.content.structure import UnreadableError
 from gateway.departures import Departure, Departures, NoDepartureError
 from gateway.events import Alarm, Attempted, Rejected, Reporter
-from gateway.message import Envelope, Submission
+from gateway.message import Envelope, HeaderField, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown, fold, printable, reply_for
 from gateway.partial import TakenPaths, message_digest
 from gateway.relay import InThread
@@ -93,12 +93,15 @@ class Dispatch:
             content = read_content(incoming.spool)
         else:
             content = await self._in_thread(lambda: read_content(incoming.spool))
-        options = dialect.read_dialect(content.fields)
-        left = [one for one in content.fields if not dialect.is_dialect_field(one.name)]
+        own: list[HeaderField] = []
+        left: list[HeaderField] = []
+        for one in content.fields:
+            (own if dialect.is_dialect_field(one.name) else left).append(one)
+        options = dialect.read_dialect(own)
         at, made_id = self._wall_seconds(), incoming.message_id
         received = received_field(incoming.hop, self._hostname, made_id, at)
-        left = [received, *left, *missing_fields(left, self._hostname, made_id, at)]
-        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=tuple(left)), options)
+        passed = (received, *left, *missing_fields(left, self._hostname, made_id, at))
+        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=passed), options)
 
     async def _attempt(self, incoming: Incoming, departure: Departure) -> tuple[Outcome, tuple[str, ...]]:
         """One attempt for whoever has not been served by an earlier one of the same message."""
@@ -108,23 +111,26 @@ class Dispatch:
         if not paths:
             return Accepted(), ("all recipients were served when the message came before",)
         entry, submission = departure.entry, departure.submission
-        rest = replace(submission, envelope=replace(incoming.envelope, forward_paths=paths))
-        translation = entry.vendor.translate(departure.vendor_account, rest)
+        if served:
+            submission = replace(submission, envelope=replace(incoming.envelope, forward_paths=paths))
+        translation = entry.vendor.translate(departure.vendor_account, submission)
         outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
         await self._remember_partial(incoming, outcomes, digest)
         outcomes = {**dict.fromkeys(served, Accepted()), **outcomes}
         told = (*submission.content.report, *submission.options.report, *translation.report)
-        return fold(outcomes), (*told, *_refused_beside_accepted(outcomes))
+        outcome = fold(outcomes)
+        if isinstance(outcome, Accepted):
+            told = (*told, *_refused_beside_accepted(outcomes))
+        return outcome, told
 
     async def _remember_partial(
         self, incoming: Incoming, outcomes: Mapping[str, Outcome], digest: bytes | None
     ) -> None:
-        taken = frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted))
-        comes_again = isinstance(fold(outcomes), Deferred | Unknown)
-        if comes_again and taken:
+        if not isinstance(fold(outcomes), Deferred | Unknown):
+            if digest:
+                self._taken.forget(digest)
+        elif taken := frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted)):
             self._taken.add(digest or await self._digest(incoming), taken)
-        elif digest and not comes_again:
-            self._taken.forget(digest)
 
     async def _digest(self, incoming: Incoming) -> bytes:
         name, envelope, spool = incoming.account.name, incoming.envelope, incoming.spool
@@ -178,7 +184,6 @@ class Dispatch:
 
 def _refused_beside_accepted(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     """Who does not get a message that the client is told is accepted: one reply stands for all (RFC 5321 §4.2.5)."""
-    if isinstance(fold(outcomes), Accepted):
-        for path, outcome in outcomes.items():
-            if isinstance(outcome, Refused):
-                yield f"{path} was refused: {outcome.reason}"
+    for path, outcome in outcomes.items():
+        if isinstance(outcome, Refused):
+            yield f"{path} was refused: {outcome.reason}"

@@ -46,7 +46,7 @@ def asked_for(submission: Submission) -> Mapping[Feature, str]:
 
 def lost(submission: Submission, can: Collection[Feature]) -> Mapping[Feature, str]:
     """Of what the submission asks for, that which a vendor who can do these cannot do."""
-    missing = {feature: words for feature, words in asked_for(submission).items() if feature not in can}
+    missing = {feature: words for feature, words in _asked_for(submission) if feature not in can}
     if Feature.TAGS in missing:
         missing.pop(Feature.SEVERAL_TAGS, None)  # who cannot be told any tag need not be asked about several
     return missing

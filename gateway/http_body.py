@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
@@ -23,64 +22,61 @@ class JsonProducer:
     may have it all.
     """
 
-    def __init__(self, body: JsonBody, clock: IReactorTime) -> None:
+    def __init__(self, body: JsonBody) -> None:
         self.length = body.length_octets
         self.wholly_written = False
         self._left_octets = body.length_octets
         self._body = body
-        self._clock = clock
-        self._task: CooperativeTask[Iterator[None]] | None = None
+        self._pieces: Iterator[bytes] | None = None
+        self._consumer: IConsumer | None = None
+        self._done: Deferred[None] = Deferred()
+        self._paused = False
+        self._stopped = False
+        self._writing = False
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Write the body; fires when the last piece is with the consumer, and never after stopProducing()."""
-        pieces = self._body.pieces()
-        first = next(pieces, b"")
-        if len(first) == self.length:
-            self._hand_over(first, consumer)
-            return succeed(None)
-        cooperator = Cooperator(scheduler=lambda turn: self._clock.callLater(0, turn))
-        self._task = cooperator.cooperate(self._write(first, pieces, consumer))
-        done: Deferred[None] = Deferred()
-        self._task.whenDone().addCallbacks(lambda _: self._finish(done), lambda failure: _fail(done, failure))
-        return done
-
-    def _write(self, first: bytes, pieces: Iterator[bytes], consumer: IConsumer) -> Iterator[None]:
-        self._hand_over(first, consumer)
-        yield None
-        for piece in pieces:
-            self._hand_over(piece, consumer)
-            yield None
-
-    def _hand_over(self, piece: bytes, consumer: IConsumer) -> None:
-        self._left_octets -= len(piece)
-        self.wholly_written = self._left_octets <= 0
-        consumer.write(piece)
-
-    def _finish(self, done: Deferred[None]) -> None:
-        self._task = None  # a task that is done cannot be stopped
-        done.callback(None)
+        self._consumer = consumer
+        if not self._stopped:  # else the connection was lost as soon as it was asked
+            self._pieces = self._body.pieces()
+            self.resumeProducing()
+        return self._done
 
     def pauseProducing(self) -> None:
         """The connection has enough for now."""
-        if self._task is not None:
-            self._task.pause()
+        self._paused = True
 
     def resumeProducing(self) -> None:
-        """The connection takes more."""
-        if self._task is not None:
-            self._task.resume()
+        """The connection takes more: pieces follow until it says that it has enough."""
+        self._paused = False
+        if self._writing:
+            return  # the loop below is where this call comes from
+        self._writing = True
+        try:
+            while self._pieces is not None and not self._paused:
+                self._write(next(self._pieces, None))
+        except Exception:  # the source could not be read
+            self.stopProducing()
+            self._done.errback(Failure())
+        finally:
+            self._writing = False
 
     def stopProducing(self) -> None:
         """Write no more: the connection is gone, or nobody needs the rest."""
-        task, self._task = self._task, None  # Twisted's client says so more than once
-        if task is not None:
-            task.stop()
+        self._stopped = True
+        self._pieces = None
 
-
-def _fail(done: Deferred[None], failure: Failure) -> None:
-    """The body could not be read. That it was stopped is no failure: whoever stopped it knows."""
-    if not failure.check(TaskStopped):
-        done.errback(failure)
+    def _write(self, piece: bytes | None) -> None:
+        if piece is None:
+            self._pieces = None
+            self._done.callback(None)
+            return
+        assert self._consumer is not None
+        self._left_octets -= len(piece)
+        self.wholly_written = self._left_octets <= 0
+        self._consumer.write(piece)
+        if self.wholly_written and self._pieces is not None:
+            self._write(next(self._pieces, None))  # whether it really was the last does not wait for the connection
 
 
 class CappedBody(Protocol):

@@ -17,15 +17,15 @@ from treq.client import HTTPClient as TreqClient
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
-from zope.interface import implementer
 
 from gateway import __version__
 from gateway.content.json_body import JsonBody
+from gateway.http_agent import KeepingAgent
+from gateway.http_answer import BadAnswerError
 from gateway.http_body import CappedBody, JsonProducer
-from gateway.http_connections import HttpConnectionFactory, VerifiedEndpoints
+from gateway.http_deadlines import Deadlines
+from gateway.http_endpoints import VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
 
@@ -36,8 +36,10 @@ ANSWER_OCTETS = 1024 * 1024  # the answers the contracts show have a few hundred
 IDLE_CONNECTIONS = 100  # one for each session that may be relaying at once; a new one costs a TLS handshake
 IDLE_SECONDS = 25  # below the 30 to 60 s after which load balancers close: a POST on a closed one has no known outcome
 
-# Their texts are the system's, Twisted's or OpenSSL's, never the server's
-ERRORS_OF_OUR_OWN_SIDE = (OSError, ConnectError, ConnectionClosed, SSL.Error, VerificationError, CertificateError)
+# Their texts are the system's, Twisted's, OpenSSL's or our own, never the server's
+ERRORS_OF_OUR_OWN_SIDE = (
+    OSError, ConnectError, ConnectionClosed, SSL.Error, VerificationError, CertificateError, BadAnswerError,
+)  # fmt: skip
 
 
 class _NoCookies(IndexableCookieJar):
@@ -54,11 +56,25 @@ NO_COOKIES = _NoCookies()
 
 
 class _ReadyUrl(EncodedURL):
-    """A URL whose host treq need not encode anew for each request, as it stands in its text."""
+    """A URL that treq need not encode and put together anew for each request, as it stands in its text."""
+
+    __slots__ = ("_text",)
+    _text: str
 
     def to_uri(self) -> _ReadyUrl:
         """Itself: its host was encoded when it was made."""
         return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        """The whole URL; a vendor's has no password in it."""
+        return self._text
+
+    @classmethod
+    def made_of(cls, url: EncodedURL) -> _ReadyUrl:
+        """The same URL, ready."""
+        ready = cls(url.scheme, url.host, url.path, url.query, url.fragment, url.port, url.rooted)
+        ready._text = url.to_text()
+        return ready
 
 
 @lru_cache(maxsize=256)
@@ -67,7 +83,7 @@ def ready_url(text: str) -> EncodedURL:
     url = EncodedURL.from_text(text)
     if ":" not in url.host:  # an IPv6 address is no name to encode
         url = url.to_uri()
-    return _ReadyUrl(url.scheme, url.host, url.path, url.query, url.fragment, url.port, url.rooted)
+    return _ReadyUrl.made_of(url)
 
 
 class HttpClient:
@@ -75,60 +91,34 @@ class HttpClient:
 
     def __init__(self, reactor: Any, *, connect_seconds: float, ca_file: Path | None = None) -> None:
         self._reactor = reactor
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
-        self._pool.maxPersistentPerHost = IDLE_CONNECTIONS
-        self._pool.cachedConnectionTimeout = IDLE_SECONDS
-        # Only requests without a body that change nothing are repeated, and only on a connection found closed
-        self._pool.retryAutomatically = True
-        self._pool._factory = HttpConnectionFactory
+        self._deadlines = Deadlines(reactor)
         endpoints = VerifiedEndpoints(reactor, VerifiedHttps(reactor.seconds, ca_file), connect_seconds)
-        agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
-        self._treq = TreqClient(_Uncompressed(agent), NO_COOKIES)
+        self._agent = KeepingAgent(reactor, endpoints, idle_connections=IDLE_CONNECTIONS, idle_seconds=IDLE_SECONDS)
+        self._treq = TreqClient(self._agent, NO_COOKIES)
 
     async def exchange(
         self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
     ) -> ApiAnswer | NoAnswer:
         """Make one request and read its answer, within the deadline."""
         attempt = _Attempt(self._treq, self._reactor, request, body)
-        done = Deferred.fromCoroutine(attempt.run())
-        deadline = self._reactor.callLater(deadline_seconds, done.cancel)
+        deadline = self._deadlines.begin(deadline_seconds, attempt.cancel)
         try:
-            await done
+            await attempt.send()
+            await attempt.read()
         except Exception as error:
             if attempt.response is None:
-                return NoAnswer(attempt.may_have_arrived, _reason(error, timed_out=deadline.called))
+                return NoAnswer(attempt.may_have_arrived, _reason(error, timed_out=deadline.passed))
         finally:
             attempt.stop()
-            if deadline.active():
-                deadline.cancel()
+            deadline.end()
         if attempt.response.code < 300 and not attempt.may_have_arrived:
             # It cannot have taken a message that it has not seen the end of
             return NoAnswer(False, "answered before it had the request")
         return attempt.answer()
 
     async def close(self) -> None:
-        """Close the connections that are kept open."""
-        await self._pool.closeCachedConnections()
-
-
-@implementer(IAgent)
-class _Uncompressed:
-    """An agent that asks for no compression and undoes none: the cap is for octets as they come."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
-    ) -> Deferred[IResponse]:
-        headers = Headers() if headers is None else headers
-        headers.setRawHeaders(b"Accept-Encoding", [b"identity"])
-        return self._agent.request(method, uri, headers, bodyProducer).addCallback(_as_it_comes)
-
-
-def _as_it_comes(response: IResponse) -> IResponse:
-    response.headers.removeHeader(b"Content-Encoding")
-    return response
+        """Close the connections that are kept open. What is on its way goes on."""
+        await self._agent.close()
 
 
 class _Attempt:
@@ -138,15 +128,17 @@ class _Attempt:
         self.response: Any = None
         self._client = client
         self._request = request
-        self._producer = JsonProducer(body, reactor) if body is not None else None
+        self._producer = JsonProducer(body) if body is not None else None
         self._reactor = reactor
         self._body = CappedBody(ANSWER_OCTETS)
+        self._waiting: Deferred[Any] | None = None
 
-    async def run(self) -> None:
+    async def send(self) -> None:
+        """Send the request, as far as an answer lets it; response is there afterwards."""
         headers = Headers({"User-Agent": [USER_AGENT]})
         for name, value in self._request.headers.items():
             headers.setRawHeaders(name, [value])
-        self.response = await self._client.request(
+        self._waiting = self._client.request(
             self._request.method,
             ready_url(self._request.url),
             cookies=NO_COOKIES,
@@ -156,8 +148,19 @@ class _Attempt:
             unbuffered=True,
             reactor=self._reactor,
         )
+        self.response = (await self._waiting).original  # treq's wrapper looks every attribute up anew
+
+    async def read(self) -> None:
+        """Read the body of the answer."""
+        self._waiting = self._body.done
         self.response.deliverBody(self._body)
-        await self._body.done
+        if not self._body.done.called:  # most answers come in one piece
+            await self._body.done
+
+    def cancel(self) -> None:
+        """The time is over."""
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     def stop(self) -> None:
         """Read no more of the body: whoever made it may close its source now."""
@@ -177,16 +180,9 @@ class _Attempt:
         return self._producer is None or self._producer.wholly_written
 
 
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and those that Twisted's client wraps in it."""
-    reasons = getattr(error, "reasons", None) or []
-    return [error, *(cause for reason in reasons for cause in _causes(reason.value))]
-
-
 def _reason(error: Exception, *, timed_out: bool) -> str:
     if timed_out:
         return "no answer within the deadline"
-    cause = _causes(error)[-1]
-    # What cannot be parsed is quoted by some errors, and a server may have repeated the key in it
-    text = str(cause) if isinstance(cause, ERRORS_OF_OUR_OWN_SIDE) else ""
-    return f"{type(cause).__name__}: {text}".rstrip(": ")
+    # Of any other error the text may hold what a server has said, and it may have repeated the key
+    text = str(error) if isinstance(error, ERRORS_OF_OUR_OWN_SIDE) else ""
+    return f"{type(error).__name__}: {text}".rstrip(": ")

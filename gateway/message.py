@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,11 @@ class Mailbox:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderField:
-    """One header field in its original order: the name as written, the body unfolded, encoded words left alone."""
+class HeaderField(NamedTuple):
+    """One header field in its original order: the name as written, the body unfolded, encoded words left alone.
+
+    A tuple and no dataclass, because it is the one thing that every message has a dozen of, and is made twice as fast.
+    """
 
     name: str
     body: str

@@ -89,6 +89,8 @@ def fold(outcomes: Mapping[str, Outcome]) -> Outcome:
     Whoever may still get the message decides: unknown before deferred, so that a retry is asked for; then accepted,
     because a vendor that skips some of several addresses has taken the message; refused only when all are.
     """
+    if len(outcomes) == 1:
+        return next(iter(outcomes.values()))
     for kind in (Unknown, Deferred, Accepted, Refused):
         for outcome in outcomes.values():
             if isinstance(outcome, kind):
@@ -123,7 +125,9 @@ REASON_OCTETS = 380
 def printable(reason: str) -> str:
     """A vendor's or a client's words made fit for a reply line: one line, printable ASCII, bounded."""
     plain = " ".join(reason.split()).encode("ascii", "replace").decode()
-    return "".join(c if c.isprintable() else "?" for c in plain)[:REASON_OCTETS]
+    if not plain.isprintable():
+        plain = "".join(c if c.isprintable() else "?" for c in plain)
+    return plain[:REASON_OCTETS]
 
 
 def reply_for(cause: Cause, reason: str, wording: Mapping[Cause, Reply]) -> Reply:

@@ -103,16 +103,21 @@ def passed_fields(
 
 def joined(fields: Iterable[tuple[str, str]], report: list[str]) -> dict[str, str]:
     """The same as an object, which holds each name once: repeats are joined, or left out where a list means nothing."""
-    bodies_by_name: dict[str, tuple[str, list[str]]] = {}
-    for name, body in fields:
-        bodies_by_name.setdefault(name.lower(), (name, []))[1].append(body)
+    names: dict[str, str] = {}
     passed: dict[str, str] = {}
-    for known, (name, all_bodies) in bodies_by_name.items():
-        single = known in SINGLE_FIELDS
-        passed[name] = all_bodies[0] if single else ", ".join(all_bodies)
-        if len(all_bodies) > 1:
-            told = "the first is carried" if single else "its values were joined"
-            report.append(f"{name} stands more than once: {told}")
+    repeats: dict[str, list[str]] = {}
+    for name, body in fields:
+        first = names.setdefault(name.lower(), name)
+        if first in passed:
+            repeats.setdefault(first, []).append(body)
+        else:
+            passed[first] = body
+    for name in filter(repeats.__contains__, passed):
+        if name.lower() in SINGLE_FIELDS:
+            report.append(f"{name} stands more than once: the first is carried")
+        else:
+            passed[name] = ", ".join((passed[name], *repeats[name]))
+            report.append(f"{name} stands more than once: its values were joined")
     return passed
 
 

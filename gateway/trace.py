@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 from gateway.message import HeaderField
 
@@ -25,16 +26,21 @@ def received_field(hop: Hop, hostname: str, message_id: str, at: float) -> Heade
     """
     address = f"[IPv6:{hop.peer}]" if ":" in hop.peer else f"[{hop.peer}]"
     way = f"from {hop.hello_name or 'unknown'} ({address}) by {hostname} with {hop.transmission_type}"
-    return HeaderField("Received", f"{way} id {message_id}; {_date(at)}")
+    return HeaderField("Received", f"{way} id {message_id}; {_date(int(at))}")
 
 
 def missing_fields(fields: Sequence[HeaderField], hostname: str, message_id: str, at: float) -> tuple[HeaderField, ...]:
     """Date and Message-ID, those of them that the message lacks."""
     there = {field.name.lower() for field in fields}
-    made = (HeaderField("Date", _date(at)), HeaderField("Message-ID", f"<{message_id}@{hostname}>"))
-    return tuple(field for field in made if field.name.lower() not in there)
+    made = []
+    if "date" not in there:
+        made.append(HeaderField("Date", _date(int(at))))
+    if "message-id" not in there:
+        made.append(HeaderField("Message-ID", f"<{message_id}@{hostname}>"))
+    return tuple(made)
 
 
-def _date(at: float) -> str:
+@lru_cache(maxsize=1)
+def _date(at_second: int) -> str:
     """The date of a field, in universal time, which we know: so +0000 and not -0000 (RFC 5322 §3.3)."""
-    return formatdate(at).replace("-0000", "+0000")
+    return formatdate(at_second).replace("-0000", "+0000")

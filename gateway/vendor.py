@@ -135,7 +135,7 @@ class Vendor(Protocol):
         """What the API can be told; the rest is lost, and the route decides whether the message may go without it."""
 
     def read_dialect(self, fields: Sequence[HeaderField]) -> SendOptions:
-        """Read the dialect's header fields; DialectError when one of them cannot be read."""
+        """Read the dialect's header fields; others may stand among them. DialectError when one cannot be read."""
 
     def is_dialect_field(self, name: str) -> bool:
         """Whether a header field is the dialect's own, so that it must not reach a recipient."""

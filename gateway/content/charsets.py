@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 from encodings import normalize_encoding
 from encodings.aliases import aliases
-from functools import cache
+from functools import cache, lru_cache
 
 # No text, or no charset (the _codec ones and rot_13 turn octets into octets), or a way to smuggle (UTF-7, RFC 2152).
 _NEVER = {
@@ -58,6 +58,12 @@ def codec_name(charset: str) -> str | None:
     """The Python codec for a charset name, or None for an unknown or unwanted one."""
     if len(charset) > NAME_CHARACTERS or not charset.isascii():
         return None
+    return _known_codec(charset)
+
+
+@lru_cache(maxsize=256)
+def _known_codec(charset: str) -> str | None:
+    """The same for a short name: mail has a dozen of them, and to look one up takes longer than to read a text."""
     name = normalize_encoding(charset.strip()).lower()
     name = _STRAYS.get(name) or aliases.get(name, name)
     return _installed(_SUPERSETS.get(name, name)) if name in _ALLOWED else None

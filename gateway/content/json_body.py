@@ -42,6 +42,8 @@ class JsonBody:
 
     def pieces(self) -> Iterator[bytes]:
         """The body's octets from the beginning; a short body comes as one piece."""
+        if not self._sources:
+            return iter(self._frame)
         if self.length_octets <= ONE_PIECE_OCTETS:
             return iter((b"".join(self._pieces()),))
         return self._pieces()

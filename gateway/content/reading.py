@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 from gateway.content.addresses import parse_mailboxes
+from gateway.content.base64_source import Base64
 from gateway.content.filenames import given_filename, made_filename
-from gateway.content.sources import Base64, Text
+from gateway.content.sources import Text
 from gateway.content.spool import Spool
 from gateway.content.structure import Part, UnreadableError, read_structure
 from gateway.content.words import decode_words, without_controls

@@ -1,30 +1,29 @@
-"""Bodies that are read from the spool whenever they are asked for: as text, or as base64.
+"""Text bodies, read from the spool whenever they are asked for.
 
-A checking pass when a source is made finds sizes, charset and faults; then the pieces come with constant memory.
+A checking pass when a source is made finds charset and faults; then the pieces come with constant memory.
 """
 
 from __future__ import annotations
 
-import binascii
 import codecs
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from gateway.content.charsets import codec_name, is_seven_bit, is_wide, keeps_its_own, with_byte_order
-from gateway.content.decoding import BASE64_ALPHABET, BLANKS, PIECE_OCTETS, decoded_pieces, is_identity
+from gateway.content.decoding import decoded_pieces
 from gateway.content.spool import Spool
 
 # Texts that people write are smaller; they are decoded once and kept.
 KEPT_TEXT_OCTETS = 256 * 1024
+# They have no states, so that decoding tells at once whether the octets fit.
+_USUAL_CODECS = ("ascii", "utf_8", "latin_1", "cp1252")
 # At the beginning of a text it says how the text is written, and is no part of it (RFC 3629 §6, RFC 2781 §3.2).
 _BYTE_ORDER_MARK = "\ufeff"
 # The longest escape sequence of the charsets here: ESC, two intermediate octets, a final one (ISO 2022).
 ESCAPE_OCTETS = 4
 _BROKEN_ESCAPE = re.compile(rb"\x1b(?![ -/]{0,2}[@-Z])")
 _LINE_END = re.compile(r"\r+\n?")
-# How much blank space may stand around the padding of base64 before it is decoded and encoded anew.
-PADDING_ROOM_OCTETS = 1024
 
 
 class Text:
@@ -39,8 +38,11 @@ class Text:
         notes: list[str] = []
         if stop - start <= KEPT_TEXT_OCTETS:
             octets = b"".join(decoded_pieces(*self._region, notes))
-            self._codec, self._errors, guess = choose_codec(lambda: (octets,), charset)
-            text = self._mended(octets).decode(self._codec, self._errors)
+            guess: list[str] = []
+            text = _plain_text(octets, charset)
+            if text is None:
+                self._codec, self._errors, guess = choose_codec(lambda: (octets,), charset)
+                text = self._mended(octets).decode(self._codec, self._errors)
             self._kept = _line_feeds(text.removeprefix(_BYTE_ORDER_MARK))
         else:
             passes: list[None] = []
@@ -83,6 +85,17 @@ class Text:
             begun = begun or bool(text)
         text = decoder.decode(self._mended(held), True)
         yield text if begun else text.removeprefix(_BYTE_ORDER_MARK)
+
+
+def _plain_text(octets: bytes, charset: str) -> str | None:
+    """The text of octets that fit a usual charset, decoded once; None where a charset has to be chosen."""
+    codec = codec_name(charset) if charset else "ascii"
+    if codec not in _USUAL_CODECS:
+        return None
+    try:
+        return octets.decode(codec)
+    except UnicodeDecodeError:
+        return None
 
 
 def _before_escape(block: bytes) -> int:
@@ -170,95 +183,3 @@ def _with_line_feeds(texts: Iterable[str]) -> Iterator[str]:
             yield _line_feeds(certain)
     if held:
         yield _line_feeds(held)
-
-
-class Base64:
-    """A body as base64 without line breaks. A gateway.message.Base64Source, with size_octets decoded.
-
-    A body that is base64 in the mail is passed through; any other is decoded and encoded in pieces.
-    """
-
-    def __init__(self, spool: Spool, start: int, stop: int, encoding: str) -> None:
-        self.report: list[str] = []
-        self._region = (spool, start, stop, encoding)
-        size = checked_size_octets(spool, start, stop) if encoding == "base64" else None
-        self._passes = size is not None
-        if size is None:
-            size = self._decoded_size_octets()
-        self.size_octets = size
-
-    @property
-    def base64_octets(self) -> int:
-        """How many octets all the pieces have together."""
-        return (self.size_octets + 2) // 3 * 4
-
-    def pieces(self) -> Iterator[bytes]:
-        """Give the base64 text from its beginning."""
-        return self._passed() if self._passes else self._encoded()
-
-    def _passed(self) -> Iterator[bytes]:
-        spool, start, stop, _ = self._region
-        for offset in range(start, stop, PIECE_OCTETS):
-            if octets := spool.read(offset, min(offset + PIECE_OCTETS, stop)).translate(None, BLANKS):
-                yield octets
-
-    def _encoded(self) -> Iterator[bytes]:
-        rest = b""
-        for octets in decoded_pieces(*self._region, []):
-            block = rest + octets
-            whole = len(block) - len(block) % 3
-            rest = block[whole:]
-            if whole:
-                yield binascii.b2a_base64(block[:whole], newline=False)
-        if rest:
-            yield binascii.b2a_base64(rest, newline=False)
-
-    def _decoded_size_octets(self) -> int:
-        _, start, stop, encoding = self._region
-        pieces = decoded_pieces(*self._region, self.report)
-        if is_identity(encoding):
-            next(pieces, None)  # reports an unknown encoding; the size is known
-            return max(stop - start, 0)
-        return sum(map(len, pieces))
-
-
-def checked_size_octets(spool: Spool, start: int, stop: int) -> int | None:
-    """The decoded size of a region of flawless base64, None when it must be decoded to know.
-
-    Flawless: nothing but the alphabet, blanks and line breaks; padding at the end only; whole groups of four; no stray
-    bits in the last one (RFC 4648 §3.5). So a strict reader takes it as it is.
-    """
-    characters = 0
-    paddings = 0
-    for offset in range(start, stop, PIECE_OCTETS):
-        octets = spool.read(offset, min(offset + PIECE_OCTETS, stop))
-        others = octets.translate(None, BASE64_ALPHABET)
-        if others.translate(None, BLANKS):
-            octets, mark, _ = octets.partition(b"=")
-            paddings = _padding_at_end(spool, offset + len(octets), stop)
-            others = octets.translate(None, BASE64_ALPHABET)
-            if not mark or not paddings or others.translate(None, BLANKS):
-                return None
-        characters += len(octets) - len(others)
-        if paddings:
-            break
-    if (characters + paddings) % 4 or not _is_canonical(spool, start, stop):
-        return None
-    return (characters + paddings) // 4 * 3 - paddings
-
-
-def _padding_at_end(spool: Spool, first: int, stop: int) -> int:
-    """How many padding characters end the region; 0 when something else comes after the first one."""
-    if stop - first > PADDING_ROOM_OCTETS:
-        return 0
-    ending = spool.read(first, stop).translate(None, BLANKS)
-    return len(ending) if ending in (b"=", b"==") else 0
-
-
-def _is_canonical(spool: Spool, start: int, stop: int) -> bool:
-    """Whether the last group of four is written as an encoder writes it."""
-    last = spool.read(max(start, stop - 2 * PADDING_ROOM_OCTETS), stop).translate(None, BLANKS)[-4:]
-    try:
-        return binascii.b2a_base64(binascii.a2b_base64(last), newline=False) == last
-    except ValueError:
-        return False

@@ -59,6 +59,9 @@ class Spool:
         """The octets from start up to, not including, stop; fewer where the spool ends before."""
         file = self._file
         if file is None:
+            blocks = self._blocks
+            if len(blocks) == 1:  # a block never changes, whatever is written meanwhile
+                return blocks[0][start:stop]
             with self._lock:
                 if self._file is None:
                     return self._joined()[start:stop]
@@ -70,12 +73,12 @@ class Spool:
         if self._file is None:
             with self._lock:
                 if self._file is None:
-                    return self._joined().find(needle, start, stop)
+                    return _found(self._joined(), needle, start, stop)
         stop = min(stop, self._size_octets)
         window = FIRST_WINDOW_OCTETS
         overlap = len(needle) - 1
         while start + len(needle) <= stop:
-            hit = self.read(start, min(start + window + overlap, stop)).find(needle)
+            hit = _found(self.read(start, min(start + window + overlap, stop)), needle, 0)
             if hit >= 0:
                 return start + hit
             start += window
@@ -106,6 +109,15 @@ class Spool:
             raise
         self._file = file
         self._blocks = []
+
+
+def _found(block: bytes, needle: bytes, start: int, stop: int | None = None) -> int:
+    """block.find(), from where the second octet of the needle stands first: base64 has none of a delimiter's dashes.
+
+    One octet is searched for by memchr(3), at thirty times the speed of several.
+    """
+    second = block.find(needle[1:2], start + 1, stop)
+    return block.find(needle, second - 1, stop) if second > 0 else -1
 
 
 def _write_at(descriptor: int, octets: bytes, offset: int) -> None:

@@ -170,14 +170,14 @@ class Postmark:
         metadata: dict[str, str] = {}
         single: dict[str, str] = {}
         report = []
-        for field in fields:
+        for field in filter(lambda one: self.is_dialect_field(one.name), fields):
             name, value = field.name.lower(), decode_words(field.body).strip()
             if name.startswith(METADATA_PREFIX) and name != METADATA_PREFIX:
                 _add_metadata(metadata, field.name[len(METADATA_PREFIX) :], value)
             elif name in SINGLE_FIELDS:
                 if single.setdefault(name, value) != value:
                     raise DialectError(f"{field.name} stands more than once, with different values")
-            elif self.is_dialect_field(name):
+            else:
                 report.append(f"{field.name} has no meaning here and was taken out")
         return _options(single, metadata, tuple(report))
 

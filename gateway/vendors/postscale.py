@@ -58,6 +58,7 @@ DIALECT = Dialect(
     },
 )
 
+DIALECT_PREFIX = "x-postscale-"
 KEY_CHECKS = ("/domains?limit=1", "/emails?limit=1")  # no call is meant for it; the second where the first has gone
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 NO_SUBJECT = "(no subject)"  # the API takes no message without one; this is what mail readers show for it
@@ -91,7 +92,7 @@ class Postscale:
 
     def is_dialect_field(self, name: str) -> bool:
         """All X-Postscale-* fields are taken out, known or not."""
-        return name.lower().startswith("x-postscale-")
+        return name[: len(DIALECT_PREFIX)].lower() == DIALECT_PREFIX
 
     def read_dialect(self, fields: Sequence[HeaderField]) -> SendOptions:
         """Tags and metadata, in both forms that the documentation shows."""
@@ -99,6 +100,8 @@ class Postscale:
         metadata: dict[str, str] = {}
         report = []
         for field in fields:
+            if not self.is_dialect_field(field.name):
+                continue
             name = field.name.lower()
             found: list[tuple[str, str]] = []
             if name == "x-postscale-tags":
@@ -107,7 +110,7 @@ class Postscale:
                 found = read_json_strings(field.name, decode_words(field.body))
             elif name.startswith("x-postscale-metadata-") and name != "x-postscale-metadata-":
                 found = [(field.name[len("x-postscale-metadata-") :], decode_words(field.body).strip())]
-            elif self.is_dialect_field(name):
+            else:
                 report.append(f"{field.name} has no meaning here and was taken out")
             for key, value in found:
                 if key in metadata:

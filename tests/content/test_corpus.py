@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.content import decoding, sources
+from gateway.content import base64_source, decoding, sources
 from gateway.content import spool as spool_module
 from gateway.content.reading import UnreadableError, read_content
 from gateway.content.spool import Spool
@@ -31,8 +31,9 @@ def test_a_message_means_what_its_pair_says(path, tmp_path, monkeypatch):
     monkeypatch.setattr(spool_module, "FIRST_WINDOW_OCTETS", 5)
     monkeypatch.setattr(spool_module, "LAST_WINDOW_OCTETS", 11)
     monkeypatch.setattr(decoding, "PIECE_OCTETS", 12)
-    monkeypatch.setattr(sources, "PIECE_OCTETS", 12)
+    monkeypatch.setattr(base64_source, "PIECE_OCTETS", 12)
     monkeypatch.setattr(sources, "KEPT_TEXT_OCTETS", -1)
+    monkeypatch.setattr(base64_source, "KEPT_BASE64_OCTETS", -1)
     file = spooled(octets, tmp_path, memory_octets=0)
     assert found(file) == meant
     file.close()

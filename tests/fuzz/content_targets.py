@@ -9,14 +9,15 @@ from contextlib import contextmanager
 
 import msgspec
 
-from gateway.content import decoding, sources
+from gateway.content import base64_source, decoding, sources
 from gateway.content import spool as spool_module
 from gateway.content.addresses import format_mailbox, parse_mailboxes
+from gateway.content.base64_source import Base64
 from gateway.content.header import find_body, parse_fields
 from gateway.content.json_body import JsonBody
 from gateway.content.parameters import parse_parameters
 from gateway.content.reading import UnreadableError, read_content
-from gateway.content.sources import Base64, Text
+from gateway.content.sources import Text
 from gateway.content.spool import Spool
 from gateway.content.structure import Part, read_structure
 from gateway.content.words import decode_words, encode_words
@@ -36,8 +37,9 @@ def small_windows() -> Iterator[None]:
         (spool_module, "FIRST_WINDOW_OCTETS", 3),
         (spool_module, "LAST_WINDOW_OCTETS", 7),
         (decoding, "PIECE_OCTETS", SMALL_PIECE_OCTETS),
-        (sources, "PIECE_OCTETS", SMALL_PIECE_OCTETS),
+        (base64_source, "PIECE_OCTETS", SMALL_PIECE_OCTETS),
         (sources, "KEPT_TEXT_OCTETS", -1),
+        (base64_source, "KEPT_BASE64_OCTETS", -1),
     )
     before = [getattr(module, name) for module, name, _ in places]
     for module, name, value in places:

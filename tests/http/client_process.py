@@ -1,7 +1,8 @@
 """Runs one HttpClient on a reactor of its own, for the tests to use over real sockets.
 
 Arguments: a file of roots to trust, or "-" for the system's. Reads exchanges, one JSON object a line (method, url, key,
-body: null, a JSON document, or {"octets": N} for a long one; deadline_seconds); prints what came of each as JSON.
+body: null, a JSON document, or {"octets": N} for a long one; deadline_seconds); prints what came of each as JSON. With
+"cut_at" the source of a long body fails at that octet, with "lies_by" it has so many more than it says.
 Everything that is logged goes to standard error.
 """
 
@@ -27,19 +28,24 @@ PIECE = b"QUJD" * 16384
 class LongSource:
     """Base64 text of any length that is nowhere as a whole."""
 
-    def __init__(self, octets: int) -> None:
+    def __init__(self, octets: int, cut_at: int = 1 << 60, lies_by: int = 0) -> None:
         self.base64_octets = octets
         self.closed = False
+        self._cut_at = cut_at
+        self._octets = octets + lies_by
 
     def pieces(self):
-        for start in range(0, self.base64_octets, len(PIECE)):
+        for start in range(0, self._octets, len(PIECE)):
             if self.closed:
                 raise ValueError("I/O operation on closed file")
-            yield PIECE[: self.base64_octets - start]
+            if start >= self._cut_at:
+                raise OSError("the disk is broken")
+            yield PIECE[: self._octets - start]
 
 
 def body_of(document) -> tuple[JsonBody | None, LongSource]:
-    source = LongSource(document["octets"] if isinstance(document, dict) and "octets" in document else 0)
+    is_long = isinstance(document, dict) and "octets" in document
+    source = LongSource(**document) if is_long else LongSource(0)
     if source.base64_octets:
         document = {"content": source}
     return (None if document is None else JsonBody(document)), source

@@ -1,93 +1,27 @@
-"""Connections for the HTTP client: a TLS connection is given out once its handshake is done, not before.
+"""How the HTTP client gets its connections: a TLS connection is given out once its handshake is done, not before.
 
 So a request is only begun when the vendor has proved who it is, and a request that was not begun is known to be unsent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import (
-    IAddress,
-    IHandshakeListener,
     IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol
-from twisted.web.client import URI, _HTTP11ClientFactory
+from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from gateway.http_tls import VerifiedHttps
-
-ANSWERED_EARLY = "TRANSMITTING_AFTER_RECEIVING_RESPONSE"  # of the states of Twisted's HTTP11ClientProtocol
-WRITING = ("TRANSMITTING", ANSWERED_EARLY)
-
-
-@implementer(IHandshakeListener)
-class HttpConnection(HTTP11ClientProtocol):
-    """Twisted's own, which can also be asked to tell when TLS is up."""
-
-    def __init__(self, quiescent: Callable[[HTTP11ClientProtocol], None]) -> None:
-        super().__init__(quiescent)  # type: ignore[no-untyped-call]  # Twisted's is untyped
-        self._handshake: Deferred[IProtocol] | None = None
-
-    def handshake(self) -> Deferred[IProtocol]:
-        """Fires with this connection; fails with why it was lost before. Cancelling it aborts the connection."""
-        self._handshake = Deferred(lambda _: self._abort())
-        return self._handshake
-
-    def handshakeCompleted(self) -> None:
-        """TLS is up, and the certificate was good."""
-        waiting, self._handshake = self._handshake, None
-        if waiting is not None:
-            waiting.callback(self)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone."""
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
-        waiting, self._handshake = self._handshake, None
-        if waiting is not None:
-            waiting.errback(reason)
-
-    def _giveUp(self, reason: Failure) -> None:
-        """Twisted's name: the answer is there, or was none. A request still being written ends with it.
-
-        Twisted lets such a request run on over a connection that it closes, and fails when its body is closed first.
-        """
-        if self._state not in WRITING or self._currentRequest is None:
-            super()._giveUp(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
-            return
-        request: Any = self._currentRequest
-        request.stopWriting()
-        transport: Any = self.transport  # ITransport does not know abortConnection
-        transport.abortConnection()
-        if self._state == ANSWERED_EARLY:  # else connectionLost() fails the request
-            self._disconnectParser(reason)  # type: ignore[no-untyped-call]  # Twisted's is untyped
-
-    def _abort(self) -> None:
-        self._handshake = None  # nobody waits for it any more
-        transport: Any = self.transport  # ITransport does not know abortConnection
-        transport.abortConnection()
-
-
-class HttpConnectionFactory(_HTTP11ClientFactory):
-    """Builds the pool's connections, without a log line for each."""
-
-    noisy = False
-
-    def buildProtocol(self, addr: IAddress | None) -> HttpConnection:
-        """A connection that goes back to the pool when its exchange is over."""
-        return HttpConnection(self._quiescentCallback)
 
 
 @implementer(IStreamClientEndpoint)

@@ -1,0 +1,66 @@
+"""Deadlines of many exchanges over one delayed call."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.http_deadlines import Deadlines
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_each_deadline_passes_at_its_own_time(clock):
+    deadlines, passed = Deadlines(clock), []
+    for seconds in (3, 1, 2, 1):
+        deadlines.begin(seconds, lambda seconds=seconds: passed.append((seconds, clock.seconds())))
+    clock.pump([0.5] * 8)
+    assert passed == [(1, 1.0), (1, 1.0), (2, 2.0), (3, 3.0)]
+    assert clock.getDelayedCalls() == []
+
+
+def test_one_that_has_ended_does_not_pass_and_knows_it(clock):
+    deadlines, passed = Deadlines(clock), []
+    ended, left = deadlines.begin(1, lambda: passed.append("ended")), deadlines.begin(1, lambda: passed.append("left"))
+    ended.end()
+    ended.end()
+    clock.advance(2)
+    assert (passed, ended.passed, left.passed) == (["left"], False, True)
+
+
+def test_a_thousand_that_end_in_time_need_one_delayed_call(clock):
+    deadlines = Deadlines(clock)
+    for _ in range(1000):
+        deadlines.begin(30, lambda: None).end()
+        clock.advance(0.001)
+        assert len(clock.getDelayedCalls()) == 1
+    clock.advance(30)
+    assert clock.getDelayedCalls() == []
+
+
+def test_one_that_passes_may_end_others_and_begin_new_ones(clock):
+    deadlines, passed = Deadlines(clock), []
+
+    def expire():
+        passed.append("first")
+        second.end()
+        deadlines.begin(1, lambda: passed.append("third"))
+        deadlines.begin(5, lambda: passed.append("fourth"))
+
+    deadlines.begin(1, expire)
+    second = deadlines.begin(1, lambda: passed.append("second"))
+    deadlines.begin(1.5, lambda: passed.append("between"))
+    clock.pump([1, 0.5, 0.5])
+    assert passed == ["first", "between", "third"]
+    clock.advance(4)
+    assert passed[3:] == ["fourth"]
+
+
+def test_stop_leaves_no_delayed_call(clock):
+    deadlines = Deadlines(clock)
+    deadlines.begin(1, lambda: None)
+    deadlines.stop()
+    assert clock.getDelayedCalls() == []

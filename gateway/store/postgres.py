@@ -153,6 +153,7 @@ class PostgresDatabase:
         if self._version() == len(SCHEMA):
             return
         with self._connection.transaction():
+            self._connection.execute("SET LOCAL lock_timeout = 0")  # another gateway may have large tables to change
             self._connection.execute(f"SELECT pg_advisory_xact_lock({UPGRADE})")
             version = self._version()
             if version > len(SCHEMA):

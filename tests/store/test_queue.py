@@ -55,10 +55,28 @@ def test_each_lane_and_account_is_told_once_with_its_oldest_mail_and_the_oldest_
 
 
 def test_a_clock_that_went_back_holds_no_mail_up(store):
-    far = message(1, next_attempt_at=NOW + LONGEST_WAIT_SECONDS + 1)
-    add(store, far, message(2, next_attempt_at=NOW + LONGEST_WAIT_SECONDS - 1))
+    then = NOW + LONGEST_WAIT_SECONDS + 1
+    far = message(1, at=then)
+    add(store, far, message(2, at=then - 2))
     assert due(store) == [DueLane(LANE, "main/key-1", NOW)]
     assert [one.message for one in claim(store)] == [far]
+
+
+def test_a_clock_that_went_back_after_an_attempt_holds_no_mail_up_either(store):
+    later = NOW + 30 * 86400
+    add(store, message(1))
+    (mine,) = claim(store)
+    finish(store, mine, State.QUEUED, next_attempt_at=later + 60, at=later)
+    assert len(claim(store, now=NOW + 5)) == 1
+
+
+def test_a_vendor_that_asks_for_days_gets_them(store):
+    days = LONGEST_WAIT_SECONDS * 30
+    add(store, message(1))
+    (mine,) = claim(store)
+    finish(store, mine, State.QUEUED, next_attempt_at=NOW + days)
+    assert due(store, NOW + 1) == claim(store, now=NOW + 1) == claim(store, now=NOW + days - 1) == []
+    assert len(claim(store, now=NOW + days)) == 1
 
 
 def test_a_claim_is_exclusive_and_oldest_mail_goes_first(store, open_store):

@@ -44,6 +44,7 @@ from gateway.parts import (
     vendor_entry,
 )
 from gateway.portals import Portals
+from gateway.retention import Retention
 from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
@@ -110,6 +111,8 @@ class GatewayService(Service):
         spool_folder = settings.state_dir / "spool"
         spool_folder.mkdir(mode=0o700, exist_ok=True)
         self._store = store = open_store(settings.store_url, store_password(settings), self._reactor)
+        self._retention = Retention(store, settings.store, self._reactor, self._wall_seconds, self._report)
+        self._retention.start()
         self._threads.start()
         if settings.sandbox.enabled:
             self._inbox = Inbox(settings.state_dir / "sandbox", self._wall_seconds)
@@ -247,6 +250,7 @@ class GatewayService(Service):
             await maybeDeferred(port.stopListening)
         for entry in self._vendors.values():
             await entry.relay.close()
+        self._retention.stop()
         await self._in_thread(self._store.close)
         self._threads.stop()
 

@@ -75,9 +75,10 @@ class FeedRows(QueueRows):
         """Take up to so many due deliveries."""
         free, timed_by = self._free()
         rows = self._all(
-            f"SELECT {POST_COLUMNS} FROM webhook_posts q WHERE (q.next_attempt_at <= ? OR q.next_attempt_at > ?)"
-            f" AND {free} ORDER BY q.next_attempt_at LIMIT ?{self._database.skip_locked}",
-            *(now, now + LONGEST_WAIT_SECONDS, *timed_by, limit),
+            f"SELECT {POST_COLUMNS} FROM webhook_posts q WHERE (q.next_attempt_at <= ?"
+            f" OR q.next_attempt_at > ? AND q.created_at > ?) AND {free}"
+            f" ORDER BY q.next_attempt_at LIMIT ?{self._database.skip_locked}",
+            *(now, now + LONGEST_WAIT_SECONDS, now, *timed_by, limit),
         )
         until = self._database.lease_clock_seconds() + lease_seconds
         posts = [post_of(row, secrets.token_hex(TOKEN_OCTETS)) for row in rows]

@@ -27,8 +27,8 @@ from gateway.store.records import (
 T = TypeVar("T")
 PIECE_OCTETS = 256 * 1024  # content is kept in pieces of this size: few rows for large mail, little memory for any
 LONGEST_WAIT_SECONDS = (
-    25 * 3600.0
-)  # no schedule waits longer (a day, with jitter): later ones come of a clock that jumped
+    2 * 3600.0
+)  # what waits longer, by a decision of later than now, waits for a clock that went back
 LONGEST_LEASE_SECONDS = 3600.0  # no gateway claims for longer, so that a lease further off comes of a clock that jumped
 
 
@@ -52,8 +52,8 @@ class Transaction(Protocol):
     # -- the queue
 
     def due_lanes(self, now: float, limit: int) -> list[DueLane]:
-        """Lanes and accounts with unclaimed mail whose time has come, or whose time is so far off that only a jump of
-        the clock explains it; a claim whose lease has ended counts as none. Oldest first."""
+        """Lanes and accounts with unclaimed mail whose time has come, or is more than LONGEST_WAIT_SECONDS off since
+        the clock went back; a claim whose lease has ended counts as none. Oldest first."""
 
     def next_due_at(self) -> float | None:
         """When the next unclaimed message is due; None when none waits."""
@@ -62,7 +62,8 @@ class Transaction(Protocol):
         self, gateway: str, lane: str, account_name: str, now: float, limit: int, lease_seconds: float
     ) -> list[Claim]:
         """Take up to so many due messages, oldest first; no other gateway gets them before the lease has ended. The
-        lease is timed by the store's own clock, which wall clocks do not move."""
+        lease is timed by the store's own clock, which wall clocks do not move. gateway names one process and no other,
+        also among the workers of one machine: release() gives back all that its name has."""
 
     def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
         """An attempt is about to be made; its lease begins anew. Gives the ids that are still ours; the rest must not

@@ -81,6 +81,7 @@ CREATE TABLE queue (                                 -- one row for each message
     account_name    TEXT NOT NULL,
     received_at     REAL NOT NULL,
     next_attempt_at REAL,                            -- NULL: all are held
+    scheduled_at    REAL NOT NULL,                   -- when that was decided: later than now, the clock went back
     claimed_by      TEXT,                            -- the gateway that may attempt it
     claim_token     TEXT,
     claim_clock     TEXT,                            -- the clock that claimed_until is of; any other one: it is over

@@ -103,8 +103,9 @@ class MessageRows(Part):
         self._changed("UPDATE messages SET pieces = ? WHERE message_id = ?", pieces, message_id)
 
     def _enqueue(self, message: StoredMessage) -> None:
-        row = (message.message_id, message.lane, message.account_name, message.received_at, message.next_attempt_at)
-        columns = "message_id, lane, account_name, received_at, next_attempt_at"
+        one = message
+        row = (one.message_id, one.lane, one.account_name, one.received_at, one.next_attempt_at, one.received_at)
+        columns = "message_id, lane, account_name, received_at, next_attempt_at, scheduled_at"
         self._changed(f"INSERT INTO queue ({columns}) VALUES ({marks(row)})", *row)
 
     def _log_attempt(self, message_id: str, attempt: Attempt) -> None:

@@ -94,9 +94,13 @@ class PostgresDatabase:
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row of parameters; all are under way together."""
+        prepared = [[storable(one) for one in row] for row in rows]
         try:
+            if len(prepared) == 1:  # a pipeline of one is slower than none
+                self._connection.execute(_with_marks(sql), prepared[0])
+                return
             with self._connection.cursor() as cursor:
-                cursor.executemany(_with_marks(sql), [[storable(one) for one in row] for row in rows])
+                cursor.executemany(_with_marks(sql), prepared)
         except psycopg.IntegrityError as error:
             raise Taken(_line(error, self._password)) from None
 
@@ -149,6 +153,7 @@ class PostgresDatabase:
         if self._version() == len(SCHEMA):
             return
         with self._connection.transaction():
+            self._connection.execute("SET LOCAL lock_timeout = 0")  # another gateway may have large tables to change
             self._connection.execute(f"SELECT pg_advisory_xact_lock({UPGRADE})")
             version = self._version()
             if version > len(SCHEMA):

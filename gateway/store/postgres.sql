@@ -103,6 +103,7 @@ CREATE TABLE queue (                                     -- one row for each mes
     account_name    TEXT COLLATE "C" NOT NULL,
     received_at     DOUBLE PRECISION NOT NULL,
     next_attempt_at DOUBLE PRECISION,                    -- NULL: all are held
+    scheduled_at    DOUBLE PRECISION NOT NULL,           -- when that was decided: later than now, the clock went back
     claimed_by      TEXT,                                -- the gateway that may attempt it
     claim_token     TEXT,
     claim_clock     TEXT,                                -- the clock that claimed_until is of; any other one: it is over

@@ -12,19 +12,28 @@ from gateway.store.records import Claim, DueLane, Selection
 TOKEN_OCTETS = 8
 UNCLAIMED = "claimed_by = NULL, claim_token = NULL, claim_clock = NULL, claimed_until = NULL"
 
+DUE = "<= ?"
+FAR = "> ? AND q.scheduled_at > ?"
+"""The two ways for the time of an attempt to have come; the second: far off, and decided later than now, which tells of
+a clock that went back, where a vendor's Retry-After of days would not."""
+
 PAIRS = """
-WITH RECURSIVE pair (lane, account_name) AS (
-    SELECT * FROM (SELECT lane, account_name FROM queue WHERE next_attempt_at IS NOT NULL
-                   ORDER BY lane, account_name LIMIT 1) AS first_pair
+WITH RECURSIVE one_lane (lane) AS (
+    SELECT MIN(lane) FROM queue WHERE next_attempt_at IS NOT NULL
     UNION ALL
-    SELECT (SELECT q.lane FROM queue q WHERE (q.lane, q.account_name) > (pair.lane, pair.account_name)
-                AND q.next_attempt_at IS NOT NULL ORDER BY q.lane, q.account_name LIMIT 1),
-           (SELECT q.account_name FROM queue q WHERE (q.lane, q.account_name) > (pair.lane, pair.account_name)
-                AND q.next_attempt_at IS NOT NULL ORDER BY q.lane, q.account_name LIMIT 1)
-    FROM pair WHERE pair.lane IS NOT NULL
+    SELECT (SELECT MIN(q.lane) FROM queue q WHERE q.lane > one_lane.lane AND q.next_attempt_at IS NOT NULL)
+    FROM one_lane WHERE lane IS NOT NULL
+), pair (lane, account_name) AS (
+    SELECT lane, (SELECT MIN(q.account_name) FROM queue q
+                  WHERE q.lane = one_lane.lane AND q.next_attempt_at IS NOT NULL)
+    FROM one_lane WHERE lane IS NOT NULL
+    UNION ALL
+    SELECT lane, (SELECT MIN(q.account_name) FROM queue q
+                  WHERE q.lane = pair.lane AND q.account_name > pair.account_name AND q.next_attempt_at IS NOT NULL)
+    FROM pair WHERE account_name IS NOT NULL
 )
 """
-"""Each pair once, by a jump over all other rows of the pair before: a loud account costs no more than a quiet one."""
+"""Each pair once, by jumps in the index over all rows of the one before: a loud account costs as a quiet one does."""
 
 
 class QueueRows(MessageRows):
@@ -35,12 +44,12 @@ class QueueRows(MessageRows):
         free, timed_by = self._free()
         first = (
             "SELECT q.next_attempt_at FROM queue q WHERE q.lane = pair.lane AND q.account_name = pair.account_name"
-            f" AND q.next_attempt_at {{}} ? AND {free} ORDER BY q.next_attempt_at LIMIT 1"
+            f" AND q.next_attempt_at {{}} AND {free} ORDER BY q.next_attempt_at LIMIT 1"
         )
         rows = self._all(
-            f"{PAIRS} SELECT lane, account_name, ({first.format('<=')}), ({first.format('>')})"
-            " FROM pair WHERE lane IS NOT NULL",
-            *(now, *timed_by, now + LONGEST_WAIT_SECONDS, *timed_by),
+            f"{PAIRS} SELECT lane, account_name, ({first.format(DUE)}), ({first.format(FAR)})"
+            " FROM pair WHERE account_name IS NOT NULL",
+            *(now, *timed_by, now + LONGEST_WAIT_SECONDS, now, *timed_by),
         )
         due = [
             DueLane(lane, account, now if at is None else at)
@@ -62,9 +71,9 @@ class QueueRows(MessageRows):
         """Take up to so many due messages, oldest first; see interface."""
         if lease_seconds > LONGEST_LEASE_SECONDS:
             raise ValueError(f"expected a lease of at most {LONGEST_LEASE_SECONDS:.0f} seconds, got {lease_seconds}")
-        found = self._due(lane, account_name, ("<=", now), limit)
+        found = self._due(lane, account_name, DUE, (now,), limit)
         if len(found) < limit:
-            found |= self._due(lane, account_name, (">", now + LONGEST_WAIT_SECONDS), limit - len(found))
+            found |= self._due(lane, account_name, FAR, (now + LONGEST_WAIT_SECONDS, now), limit - len(found))
         until = self._database.lease_clock_seconds() + lease_seconds
         tokens = {message_id: secrets.token_hex(TOKEN_OCTETS) for message_id in found}
         self._database.execute_many(
@@ -100,15 +109,14 @@ class QueueRows(MessageRows):
         rows = self._all("SELECT lane, COUNT(*), MIN(received_at) FROM queue GROUP BY lane ORDER BY lane")
         return {lane: (int(messages), float(oldest)) for lane, messages, oldest in rows}
 
-    def _due(self, lane: str, account_name: str, due: tuple[str, float], limit: int) -> dict[str, int]:
+    def _due(self, lane: str, account_name: str, due: str, times: tuple[float, ...], limit: int) -> dict[str, int]:
         """Ids, oldest first, and whether an attempt of them was begun and never ended."""
         free, timed_by = self._free()
-        comparison, at = due
         rows = self._all(
             "SELECT q.message_id, q.in_flight FROM queue q WHERE q.lane = ? AND q.account_name = ?"
-            f" AND q.next_attempt_at {comparison} ? AND {free}"
+            f" AND q.next_attempt_at {due} AND {free}"
             f" ORDER BY q.next_attempt_at LIMIT ?{self._database.skip_locked}",
-            *(lane, account_name, at, *timed_by, limit),
+            *(lane, account_name, *times, *timed_by, limit),
         )
         return dict(rows)
 

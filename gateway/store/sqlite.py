@@ -40,8 +40,7 @@ class SqliteStore(ThreadedStore):
         """Make the file if there is none, and take the schema steps that it lacks."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with closing(self._connect(reading=False)) as database:
-                database.upgrade()
+            self._upgrade()
             self.path.chmod(0o600)
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from None
@@ -49,6 +48,19 @@ class SqliteStore(ThreadedStore):
             raise
         except OSError as error:
             raise StoreError(f"{error.filename or self.path}: {error.strerror}") from None
+
+    def _upgrade(self) -> None:
+        """Wait for others who are at it: SQLite does not wait by itself where it changes the kind of journal."""
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            with closing(self._connect(reading=False)) as database:
+                try:
+                    database.upgrade()
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                        raise
+            time.sleep(BUSY_SECONDS / 100)
 
     def _connect(self, *, reading: bool) -> SqliteDatabase:
         try:

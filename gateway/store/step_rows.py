@@ -46,8 +46,8 @@ class StepRows(QueueRows):
             self._move(one.state, state)
         self._reroute(message_id, vendors, lane)
         next_attempt_at = now if state is State.QUEUED else None
-        sql = f"UPDATE queue SET next_attempt_at = ?, {UNCLAIMED} WHERE message_id = ?"
-        self._changed(sql, next_attempt_at, message_id)
+        sql = f"UPDATE queue SET next_attempt_at = ?, scheduled_at = ?, {UNCLAIMED} WHERE message_id = ?"
+        self._changed(sql, next_attempt_at, now, message_id)
         self._settle(message_id, now)
         return True
 
@@ -91,8 +91,8 @@ class StepRows(QueueRows):
 
     def _give_back(self, step: Step) -> None:
         """End the claim; the next attempt, lane and warning are as the step says."""
-        sql = f"UPDATE queue SET next_attempt_at = ?, in_flight = 0, {UNCLAIMED} WHERE message_id = ?"
-        self._changed(sql, step.next_attempt_at, step.message_id)
+        sql = f"UPDATE queue SET next_attempt_at = ?, scheduled_at = ?, in_flight = 0, {UNCLAIMED} WHERE message_id = ?"
+        self._changed(sql, step.next_attempt_at, _at(step), step.message_id)
         self._reroute(step.message_id, (), step.lane)
         if step.warned:
             self._changed("UPDATE messages SET warned = 1 WHERE message_id = ?", step.message_id)

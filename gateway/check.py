@@ -15,6 +15,7 @@ from gateway.parts import (
     bound_address,
     server_certificate,
     server_endpoint,
+    store_password,
     tls_contexts,
     tls_policy,
     vendor_entry,
@@ -55,6 +56,8 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
     for number, one in enumerate(settings.tls.sni):
         yield partial(_certificate_age, one.certificate, one.private_key, f"tls.sni[{number}]")
         yield partial(_sni_name, one, f"tls.sni[{number}]")
+    if not _is_left_to_systemd(settings.store.password):
+        yield partial(store_password, settings)
     for name, vendor in settings.vendors.items():
         seen = replace(vendor, key=None) if _is_left_to_systemd(vendor.key) else vendor
         yield partial(vendor_entry, name, seen, reactor, _no_thread)
@@ -62,10 +65,12 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
 
 def not_looked_at(settings: Settings) -> list[Problem]:
     """What cannot be checked here, and will be by the start: credentials that systemd passes to the unit alone."""
+    secrets = {f"vendors.{name}.key": vendor.key for name, vendor in settings.vendors.items()}
+    secrets["store.password"] = settings.store.password
     return [
-        Problem(f"vendors.{name}.key", "not looked at: systemd passes this credential to the service only")
-        for name, vendor in settings.vendors.items()
-        if _is_left_to_systemd(vendor.key)
+        Problem(path, "not looked at: systemd passes this credential to the service only")
+        for path, secret in secrets.items()
+        if _is_left_to_systemd(secret)
     ]
 
 

@@ -18,8 +18,8 @@ from gateway.content.spool import Spool
 from gateway.features import Feature
 from gateway.ids import new_id
 from gateway.settings import Settings, SettingsError, embedded, read_settings
-from gateway.store.interface import StoreError
-from gateway.store.sqlite import SqliteStore
+from gateway.store.interface import Store, StoreError
+from gateway.store.opening import open_store
 from gateway.vendor import Vendor, load
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")
@@ -102,7 +102,7 @@ def regenerate(config: Path | None, challenge_mechanisms: bool, user_name: str) 
 def list_credentials(config: Path | None) -> None:
     """List the credentials: user name, vendor, state, when made, the SASL mechanisms that it can serve."""
     try:
-        for one in _store(_settings(config)).credentials():
+        for one in _store(_settings(config)).look(lambda transaction: transaction.credentials()):
             state = "active" if one.active else "deactivated"
             click.echo(f"{one.user_name}\t{one.vendor}\t{state}\t{one.created_at}\t{' '.join(mechanisms_of(one))}")
     except StoreError as error:
@@ -115,7 +115,7 @@ def list_credentials(config: Path | None) -> None:
 def deactivate_credential(config: Path | None, user_name: str) -> None:
     """Let nobody log in with a credential any more."""
     try:
-        found = _store(_settings(config)).deactivate_credential(user_name)
+        found = _store(_settings(config)).run(lambda transaction: transaction.deactivate_credential(user_name))
     except StoreError as error:
         raise click.ClickException(str(error)) from None
     if not found:
@@ -250,12 +250,14 @@ def _vendor(settings: Settings, name: str | None) -> str:
     return name
 
 
-def _store(settings: Settings) -> SqliteStore:
+def _store(settings: Settings) -> Store:
     """The open store; which one is told, because the service may have been started with another state folder."""
-    click.echo(f"store: {settings.store_path}", err=True)
+    from gateway.parts import store_password  # noqa: PLC0415 - keeps the other commands quick
+
     try:
-        store = SqliteStore(settings.store_path)
-        store.open()
-    except StoreError as error:
+        store = open_store(settings.store_url, store_password(settings))
+    except (StoreError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
+    click.echo(f"store: {store.name}", err=True)
+    click.get_current_context().call_on_close(store.close)
     return store

@@ -83,6 +83,11 @@ def _revealed(key: Secret | None, path: str) -> str | None:
         raise SettingsError([Problem(path, str(error))]) from None
 
 
+def store_password(settings: Settings) -> str | None:
+    """The password of a PostgreSQL store, if there is one."""
+    return _revealed(settings.store.password, "store.password")
+
+
 def tls_contexts(settings: Settings, listener: Listener, path: str) -> ServerContexts | None:
     """The TLS contexts of one listener: its own certificate, or the common one, or a self-made one; those by SNI."""
     if listener.tls == "none":

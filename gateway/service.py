@@ -38,17 +38,19 @@ from gateway.parts import (
     proxy_networks,
     server_endpoint,
     session_rules,
+    store_password,
     tcp_port,
     tls_contexts,
     vendor_entry,
 )
 from gateway.portals import Portals
+from gateway.retention import Retention
 from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.proxy_listener import ProxyFactory
 from gateway.store.interface import StoreError
-from gateway.store.sqlite import SqliteStore
+from gateway.store.opening import open_store
 from gateway.vendor import load
 
 LOG = Logger(namespace="mailgateway")
@@ -95,8 +97,9 @@ class GatewayService(Service):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         spool_folder = settings.state_dir / "spool"
         spool_folder.mkdir(mode=0o700, exist_ok=True)
-        store = SqliteStore(settings.store_path)
-        store.open()
+        self._store = store = open_store(settings.store_url, store_password(settings), self._reactor)
+        self._retention = Retention(store, settings.store, self._reactor, self._wall_seconds, self._report)
+        self._retention.start()
         self._threads.start()
         if settings.sandbox.enabled:
             self._inbox = Inbox(settings.state_dir / "sandbox", self._wall_seconds)
@@ -108,7 +111,7 @@ class GatewayService(Service):
             settings,
             self._vendors,
             StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
-            StoredProofs(store, Seal(settings.state_dir), self._in_thread),
+            StoredProofs(store, Seal(settings.state_dir)),
             self._keys,
             self._reactor,
             self._report,
@@ -224,6 +227,8 @@ class GatewayService(Service):
             await maybeDeferred(port.stopListening)
         for entry in self._vendors.values():
             await entry.relay.close()
+        self._retention.stop()
+        await self._in_thread(self._store.close)
         self._threads.stop()
 
     def _abort(self) -> None:

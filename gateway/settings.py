@@ -21,6 +21,7 @@ from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
 from gateway.smtp.sasl import MECHANISMS
+from gateway.store_settings import Store
 from gateway.tables import Problem, read_table
 from gateway.tls import CipherPolicy, Version
 from gateway.tls_settings import Tls, pair_problems
@@ -83,18 +84,6 @@ class Listener:
         yield from _mechanism_problems(self.mechanisms)
         if not _is_vendor(self.dialect):
             yield "dialect", f'no vendor "{self.dialect}" is known'
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Where credentials are kept: sqlite: and a path. Empty: store.sqlite in the state folder."""
-
-    url: str = ""
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Only SQLite for now."""
-        if self.url and not (self.url.startswith("sqlite:") and self.url.removeprefix("sqlite:").strip()):
-            yield "url", f'expected "sqlite:" and a path, got "{self.url}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,16 +167,16 @@ class Settings:
     tls: Tls = field(default_factory=Tls)
     listeners: tuple[Listener, ...] = DEFAULT_LISTENERS
     limits: Limits = field(default_factory=Limits)
-    store: Store = Store()
+    store: Store = field(default_factory=Store)
     vendors: dict[str, VendorSettings] = field(default_factory=lambda: {"postscale": VendorSettings("postscale")})
     routes: tuple[Route, ...] = ()
     console: Console = Console()
     sandbox: Sandbox = Sandbox()
 
     @property
-    def store_path(self) -> Path:
-        """The file of the SQLite store."""
-        return Path(self.store.url.removeprefix("sqlite:")) if self.store.url else self.state_dir / "store.sqlite"
+    def store_url(self) -> str:
+        """Where the store is, also when no setting says so."""
+        return self.store.url or f"sqlite:{self.state_dir / 'store.sqlite'}"
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The gateway has a name, routes lead to vendors that exist, and every listener's dialect has one."""

@@ -102,6 +102,12 @@ def test_content_knows_only_the_neutral_model(module):
     assert known <= {"gateway.message"}
 
 
+@pytest.mark.parametrize("module", in_package("gateway.store"))
+def test_the_store_knows_only_the_neutral_model_and_what_a_credential_is_made_of(module):
+    known = {one for one in ours(module) if not under(one, "gateway.store")}
+    assert known <= {"gateway.message", "gateway.scram"}
+
+
 @pytest.mark.parametrize("module", in_package("gateway.sandbox"))
 def test_the_sandbox_stands_in_for_somebody_else_and_shares_no_code_with_the_gateway(module):
     assert [one for one in ours(module) if not under(one, "gateway.sandbox")] == []
@@ -134,6 +140,12 @@ def test_the_neutral_model_imports_nothing_of_ours_but_itself():
 def test_only_the_http_client_imports_treq():
     assert [module for module in MODULES if any(under(one, "treq") for one in imports(MODULES[module]))] == [
         "gateway.http_client"
+    ]
+
+
+def test_only_one_file_needs_psycopg_which_not_everybody_installs():
+    assert [module for module in MODULES if any(under(one, "psycopg") for one in imports(MODULES[module]))] == [
+        "gateway.store.postgres"
     ]
 
 

@@ -58,7 +58,11 @@ def test_an_empty_file_is_all_defaults(tmp_path):
         ("[tls]\nminimum_version = '1.1'", "tls.minimum_version", '"1.2" or "1.3"'),
         ("[limits]\nrecipients = 0", "limits.recipients", "at least 1"),
         ("[limits]\nrecipient = 5", "limits.recipient", "did you mean recipients?"),
-        ("[store]\nurl = 'postgresql://x'", "store.url", '"sqlite:"'),
+        ("[store]\nurl = 'mysql://x'", "store.url", 'got "mysql://x"'),
+        ("[store]\nurl = 'postgresql://[x'", "store.url", '"postgresql://USER@HOST/DATABASE"'),
+        ("[store]\nurl = 'postgresql://x/a b'", "store.url", '"postgresql://USER@HOST/DATABASE"'),
+        ("[store]\npassword = { env = 'X' }", "store.password", "postgresql:// URL only"),
+        ("[store]\ncontent_days = 0", "store.content_days", "above 0"),
         ("[vendors.x]\napi = 'nosuch'", "vendors.x.api", "is known"),
         ("[vendors.x]", "vendors.x.api", "missing"),
         ("[vendors.x]\napi = 'postscale'\nexchange_seconds = -1", "vendors.x.exchange_seconds", "above 0"),
@@ -229,3 +233,30 @@ def test_settings_show_where_a_secret_is_and_not_what_it_is(tmp_path):
     vendor = VendorSettings("postscale", key=Secret("file", str(tmp_path / "key")))
     assert vendor.key is not None
     assert vendor.key.reveal() not in repr(vendor)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:hid-den@db.example/mail",
+        "postgresql://db.example/mail?user=ann&password=hid-den",
+        "postgresql://db.example/mail?sslpassword=hid-den",
+        "postgres://:hid-den@db.example/mail",
+        "mysql://ann:hid-den@db.example/mail",
+    ],
+)
+def test_a_password_in_the_url_of_the_store_is_refused_and_not_shown(tmp_path, url):
+    with pytest.raises(SettingsError) as error:
+        read(tmp_path, f"[store]\nurl = '{url}'")
+    assert "store.url" in str(error.value)
+    assert "hid-den" not in str(error.value)
+
+
+def test_the_store_may_be_a_postgresql_database_with_its_password_elsewhere(tmp_path):
+    url = "postgresql://ann@db.example:5433/mail?sslmode=verify-full&target_session_attrs=any"
+    settings = read(tmp_path, f"[store]\nurl = '{url}'\npassword = {{ env = 'DB_PASSWORD' }}")
+    assert (settings.store_url, settings.store.password) == (url, Secret("env", "DB_PASSWORD"))
+
+
+def test_the_store_is_a_file_of_the_state_folder_unless_said_otherwise(tmp_path):
+    assert read(tmp_path, "state_dir = '/x'").store_url == "sqlite:/x/store.sqlite"

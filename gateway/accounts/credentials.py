@@ -21,16 +21,14 @@ from gateway.scram import SALT_OCTETS, make_verifier
 from gateway.smtp.mechanisms.exchange import Needs
 from gateway.smtp.sasl import MECHANISMS
 from gateway.store.credential import Credential
-from gateway.store.sqlite import SqliteStore
+from gateway.store.interface import Store
 
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}\Z")
 SECRET_CHARACTERS = 32  # 190 random bits: the hash need not be slow, only one-way
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's least for Argon2id: 19 MiB
 
 
-def make_credential(
-    store: SqliteStore, user_name: str, vendor: str, now: datetime.datetime, seal: Seal | None = None
-) -> str:
+def make_credential(store: Store, user_name: str, vendor: str, now: datetime.datetime, seal: Seal | None = None) -> str:
     """Store a new credential and give its secret. ValueError for a bad or taken user name.
 
     With a seal the secret is kept too, for the mechanisms that compute with it; else it is kept nowhere.
@@ -38,15 +36,17 @@ def make_credential(
     if not USER_NAME.match(user_name):
         raise ValueError("a user name has 3 to 64 letters, digits and . _ @ + - and begins with a letter or digit")
     secret = _new_secret()
-    store.add_credential(_with_secret(user_name, vendor, now, secret, seal))
+    credential = _with_secret(user_name, vendor, now, secret, seal)
+    store.run(lambda transaction: transaction.add_credential(credential))
     return secret
 
 
-def regenerate_credential(store: SqliteStore, user_name: str, now: datetime.datetime, seal: Seal | None = None) -> str:
+def regenerate_credential(store: Store, user_name: str, now: datetime.datetime, seal: Seal | None = None) -> str:
     """Give a credential a new secret in place of the old one. ValueError when there is none, or it is deactivated."""
-    old = store.credential(user_name)
+    old = store.look(lambda transaction: transaction.credential(user_name))
     secret = _new_secret()
-    if old is None or not store.replace_secret(_with_secret(old.user_name, old.vendor, now, secret, seal)):
+    new = _with_secret(old.user_name, old.vendor, now, secret, seal) if old is not None else None
+    if new is None or not store.run(lambda transaction: transaction.replace_secret(new)):
         raise ValueError(f"there is no active credential with the user name {user_name}")
     return secret
 
@@ -80,11 +80,11 @@ def _new_secret() -> str:
 
 
 class StoredCredentials:
-    """The credentials as a login asks for them; in_thread runs a blocking call beside the reactor."""
+    """The credentials as a login asks for them; in_thread runs a call that takes long beside the reactor."""
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: Store,
         remembered: RememberedAnswers,
         in_thread: Callable[[Callable[[], object]], Awaitable[object]],
     ) -> None:
@@ -94,8 +94,8 @@ class StoredCredentials:
 
     async def check(self, user_name: str, secret: str) -> str | None:
         """The vendor entry that the credential stands for; None for a wrong secret. LookupError: no such user name."""
-        credential = await self._in_thread(lambda: self._store.credential(user_name))
-        if not isinstance(credential, Credential):
+        credential = await self._store.read(lambda transaction: transaction.credential(user_name))
+        if credential is None:
             raise LookupError(user_name)
         if not credential.active:
             return None

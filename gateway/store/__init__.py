@@ -1,1 +1,1 @@
-"""What outlives a restart. SQLite now; the schema is in the .sql files beside this."""
+"""What outlives a restart: the queue, the message log, events, notices and credentials. The schema is in .sql files."""

@@ -26,6 +26,10 @@ from gateway.store.records import (
 
 T = TypeVar("T")
 PIECE_OCTETS = 256 * 1024  # content is kept in pieces of this size: few rows for large mail, little memory for any
+LONGEST_WAIT_SECONDS = (
+    2 * 3600.0
+)  # what waits longer, by a decision of later than now, waits for a clock that went back
+LONGEST_LEASE_SECONDS = 3600.0  # no gateway claims for longer, so that a lease further off comes of a clock that jumped
 
 
 class StoreError(OSError):
@@ -33,7 +37,11 @@ class StoreError(OSError):
 
 
 class Transaction(Protocol):
-    """What can be done in a job. All of it is committed, or nothing; calls block, so jobs run in threads."""
+    """What can be done in a job. All of it is committed, or nothing; calls block, so jobs run in threads.
+
+    A job may be run again from its beginning, when a connection broke or another job had to go first: whatever it reads
+    must be readable again, and it must change nothing but the transaction.
+    """
 
     # -- a message comes
 
@@ -44,8 +52,8 @@ class Transaction(Protocol):
     # -- the queue
 
     def due_lanes(self, now: float, limit: int) -> list[DueLane]:
-        """Lanes and accounts with unclaimed mail whose time has come, or whose time is so far off that only a jump of
-        the clock explains it; a claim whose lease has ended counts as none. Oldest first."""
+        """Lanes and accounts with unclaimed mail whose time has come, or is more than LONGEST_WAIT_SECONDS off since
+        the clock went back; a claim whose lease has ended counts as none. Oldest first."""
 
     def next_due_at(self) -> float | None:
         """When the next unclaimed message is due; None when none waits."""
@@ -54,10 +62,12 @@ class Transaction(Protocol):
         self, gateway: str, lane: str, account_name: str, now: float, limit: int, lease_seconds: float
     ) -> list[Claim]:
         """Take up to so many due messages, oldest first; no other gateway gets them before the lease has ended. The
-        lease is timed by the store's own clock, which wall clocks do not move."""
+        lease is timed by the store's own clock, which wall clocks do not move. gateway names one process and no other,
+        also among the workers of one machine: release() gives back all that its name has."""
 
     def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
-        """An attempt is about to be made. Gives the ids that are still ours; the rest must not be attempted."""
+        """An attempt is about to be made; its lease begins anew. Gives the ids that are still ours; the rest must not
+        be attempted."""
 
     def finish(self, claim: Claim, step: Step) -> bool:
         """Write what came of a claim and give it back. False when the claim was lost meanwhile: then only the attempt
@@ -83,12 +93,16 @@ class Transaction(Protocol):
     def attempts(self, message_id: str) -> list[Attempt]:
         """Its attempts, oldest first."""
 
-    def steer(self, message_id: str, state: State, now: float, vendors: Sequence[str] = ()) -> bool:
+    def steer(self, message_id: str, state: State, now: float, vendors: Sequence[str] = (), lane: str = "") -> bool:
         """Make waiting recipients QUEUED (attempt now), HELD or CANCELLED; with vendors, let it leave by these from
-        now on. False when nothing waits, or an attempt is being made at the moment."""
+        now on, in this lane. False when nothing waits, or an attempt is being made at the moment. A claim under which
+        no attempt was begun yet is lost by it."""
 
     def totals(self) -> Totals:
-        """The sum over all that was ever accepted."""
+        """The sum over all that was ever accepted, as it was kept with each change."""
+
+    def recount(self) -> Totals:
+        """The same, counted anew from the messages and what was pruned; it looks at every row."""
 
     def queue_depth(self) -> Mapping[str, tuple[int, float]]:
         """By lane: how many messages wait, and when the oldest of them was received."""
@@ -128,8 +142,8 @@ class Transaction(Protocol):
     # -- keeping house
 
     def prune(self, content_before: float, log_before: float, limit: int) -> int:
-        """Delete up to so many: contents of messages that ended before one time, whole messages, events and bounces
-        that ended before the other; what is deleted stays in the totals. Gives how many there were."""
+        """Delete up to so many: pieces of content of messages that ended before one time, whole messages, events and
+        bounces that ended before the other; what is deleted stays in the totals. Gives how many there were."""
 
     # -- credentials
 
@@ -148,9 +162,14 @@ class Transaction(Protocol):
     def replace_secret(self, credential: Credential) -> bool:
         """Take over the secret's forms of this credential; False when there is none of that name that is active."""
 
+    def note_login(self, user_name: str, at: str) -> None:
+        """Somebody logged in with it at this time (ISO 8601, UTC)."""
+
 
 class Store(Protocol):
-    """A store in use. Fails with StoreError, at open() and at any job."""
+    """A store in use. Fails with StoreError, at open() and at any job. name is what to call it, without password."""
+
+    name: str
 
     def open(self) -> None:
         """Connect and bring the schema up to date; blocks."""
@@ -166,3 +185,6 @@ class Store(Protocol):
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
         """Do a job that changes nothing; it does not wait for writers."""
+
+    def look(self, job: Callable[[Transaction], T]) -> T:
+        """Do a job that changes nothing, and wait for it. Blocks."""

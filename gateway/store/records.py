@@ -129,7 +129,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class DueLane:
-    """A lane and an account that have mail to attempt now: how many messages at most are looked for, since when."""
+    """A lane and an account that have mail to attempt now, and since when."""
 
     lane: str
     account_name: str
@@ -141,7 +141,7 @@ class Step:
     """What an attempt, an expiry or an operator changed of a message; written in one transaction.
 
     recipients are those that changed; attempt is None when none was made. next_attempt_at is None when no recipient
-    is queued any more. lane is written when not empty.
+    is queued any more. lane is written when not empty. at is when it happened; 0: when the attempt ended.
     """
 
     message_id: str
@@ -150,6 +150,7 @@ class Step:
     attempt: Attempt | None = None
     lane: str = ""
     warned: bool = False
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,132 +1,179 @@
-"""The SQLite store: opens the file, brings the schema up to date, and keeps the credentials.
-
-Calls block on the disk, so whoever runs a reactor makes them in a thread; a connection is opened for each.
-"""
+"""The store in one SQLite file: one thread writes, others read; further processes may have it open too."""
 
 from __future__ import annotations
 
 import importlib.resources
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from gateway.scram import ScramVerifier
-from gateway.store.credential import Credential
+from twisted.internet.interfaces import IReactorFromThreads
+
+from gateway.store.database import Cursor, Taken, storable
 from gateway.store.interface import StoreError
+from gateway.store.threaded import ThreadedStore
 
-SCHEMA = ("credentials.sql", "mechanisms.sql")
+SCHEMA = ("credentials.sql", "mechanisms.sql", "tokens.sql", "mail.sql")
 """The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
 
-SELECT = (
-    "SELECT user_name, secret_hash, vendor, active, created_at,"
-    " scram_salt, scram_iterations, scram_stored_key, scram_server_key, sealed_secret FROM credentials"
-)
-INSERT = (
-    "INSERT INTO credentials (user_name, secret_hash, vendor, active, created_at,"
-    " scram_salt, scram_iterations, scram_stored_key, scram_server_key, sealed_secret)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-RENEW = (
-    "UPDATE credentials SET secret_hash = ?, scram_salt = ?, scram_iterations = ?, scram_stored_key = ?,"
-    " scram_server_key = ?, sealed_secret = ? WHERE user_name = ? AND active = 1"
-)
-
-BUSY_SECONDS = 5.0  # the command line and the gateway write at the same time, but never for long
+MAIL_VERSION = 4  # the step before which a file is small, so that it can be copied as a whole
+BUSY_SECONDS = 5.0  # other processes write at the same time, but never for long
+READERS = 3  # the console, the queue's content, logins; each is short
+WAL_OCTETS = 64 * 1024 * 1024  # what a large message leaves behind is cut to this
+RESERVE = 4  # a quarter of the pages may be free, for the mail that comes next; more are given back
+STEP_PAGES = 256  # 1 MiB at a time, so that nobody waits for it
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first is Linux's: it counts while suspended
 
 
-class SqliteStore:
+class SqliteStore(ThreadedStore):
     """The store in one SQLite file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reactor: IReactorFromThreads | None = None) -> None:
+        super().__init__(reactor, 1, READERS, str(path))
         self.path = path
+        self._clock = _boot_id()
 
-    def open(self) -> None:
+    def _prepare(self) -> None:
         """Make the file if there is none, and take the schema steps that it lacks."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{self.path.parent}: {error.strerror}") from None
-        with self._connection() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            self._upgrade(connection)
-        self.path.chmod(0o600)
-
-    def add_credential(self, credential: Credential) -> None:
-        """Keep a new credential; ValueError when the user name is taken."""
-        row = (credential.user_name, credential.secret_hash, credential.vendor, int(credential.active))
-        try:
-            with self._connection() as connection:
-                connection.execute(INSERT, (*row, credential.created_at, *_proofs(credential)))
-        except sqlite3.IntegrityError:
-            raise ValueError(f"there is a credential with the user name {credential.user_name} already") from None
-
-    def credential(self, user_name: str) -> Credential | None:
-        """The credential of that user name, active or not."""
-        with self._connection() as connection:
-            rows = connection.execute(f"{SELECT} WHERE user_name = ?", (user_name,))
-            return next((_credential(row) for row in rows), None)
-
-    def credentials(self) -> list[Credential]:
-        """All credentials, by user name."""
-        with self._connection() as connection:
-            return [_credential(row) for row in connection.execute(f"{SELECT} ORDER BY user_name")]
-
-    def deactivate_credential(self, user_name: str) -> bool:
-        """Let nobody log in with it any more; False when there is none of that name."""
-        with self._connection() as connection:
-            found = connection.execute("UPDATE credentials SET active = 0 WHERE user_name = ?", (user_name,))
-            return found.rowcount > 0
-
-    def replace_secret(self, credential: Credential) -> bool:
-        """Take over the secret's forms of this credential; False when there is none of that name that is active."""
-        row = (credential.secret_hash, *_proofs(credential), credential.user_name)
-        with self._connection() as connection:
-            return connection.execute(RENEW, row).rowcount > 0
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection with one transaction: committed at the end, rolled back when anything is raised."""
-        try:
-            with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection, connection:
-                connection.execute("PRAGMA synchronous = FULL")
-                yield connection
-        except sqlite3.IntegrityError:
-            raise
+            self._upgrade()
+            self.path.chmod(0o600)
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from None
+        except StoreError:
+            raise
+        except OSError as error:
+            raise StoreError(f"{error.filename or self.path}: {error.strerror}") from None
 
-    def _upgrade(self, connection: sqlite3.Connection) -> None:
-        version = _version(connection)
+    def _upgrade(self) -> None:
+        """Wait for others who are at it: SQLite does not wait by itself where it changes the kind of journal."""
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            with closing(self._connect(reading=False)) as database:
+                try:
+                    database.upgrade()
+                    return
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                        raise
+            time.sleep(BUSY_SECONDS / 100)
+
+    def _connect(self, *, reading: bool) -> SqliteDatabase:
+        try:
+            # closing is another thread's where a store is opened, used and closed
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from None
+        return SqliteDatabase(connection, self.path, self._clock, reading=reading)
+
+
+class SqliteDatabase:
+    """One connection to the file."""
+
+    skip_locked = ""  # whoever writes is alone
+    for_update = ""
+    user_name_is = "user_name = ?"  # the column compares without case by itself
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, clock: str, *, reading: bool) -> None:
+        self.begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
+        self.clock = clock
+        self._connection = connection
+        self._path = path
+        self._is_set_up = False
+        self._reading = reading
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor:
+        """Run a statement."""
+        if not self._is_set_up:
+            self._set_up()
+        try:
+            return self._connection.execute(sql, [storable(one) for one in parameters])
+        except sqlite3.IntegrityError as error:
+            raise Taken(str(error)) from None
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run a statement for each row of parameters."""
+        for row in rows:
+            self.execute(sql, row)
+
+    def commit(self) -> None:
+        """Commit."""
+        self._connection.execute("COMMIT")
+
+    def lease_clock_seconds(self) -> float:
+        """Seconds since this machine started: setting the time does not move it, and all its processes share it."""
+        return time.clock_gettime(BOOT_CLOCK)
+
+    def lock_event_order(self, *, reading: bool) -> None:
+        """Nothing to do: whoever writes is alone, so that events are committed in order."""
+
+    def give_back_space(self) -> None:
+        """Shorten the file by a step while much of it is free."""
+        free = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
+        if free > self._connection.execute("PRAGMA page_count").fetchone()[0] // RESERVE:
+            for _ in range(STEP_PAGES):  # one page each: the sqlite3 module stops a pragma without columns at its first
+                self._connection.execute("PRAGMA incremental_vacuum(1)")
+
+    def has_transaction(self) -> bool:
+        """SQLite ends a transaction by itself when the disk is full or fails."""
+        return self._connection.in_transaction
+
+    def told(self, error: Exception) -> StoreError | None:
+        """SQLite's words, with the name of the file."""
+        return StoreError(f"{self._path}: {error}") if isinstance(error, sqlite3.Error) else None
+
+    def is_worth_repeating(self, error: Exception) -> bool:
+        """Never: SQLite has waited already, and has no connection that may break."""
+        return False
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def upgrade(self) -> None:
+        """Take the schema steps that the file lacks, each whole or not at all."""
+        self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # good for a file that is still empty
+        self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        version = self._version()
         if version > len(SCHEMA):
-            raise StoreError(
-                f"{self.path}: made by a newer mailgateway (schema {version}, this one knows {len(SCHEMA)})"
-            )
+            newer = f"made by a newer mailgateway (schema {version}, this one knows {len(SCHEMA)}): start that one"
+            raise StoreError(f"{self._path}: {newer}, or use a backup from before its first start")
+        if version < MAIL_VERSION and self._connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
+            self._connection.execute("VACUUM")  # the way for a file that has tables already
         for number, name in enumerate(SCHEMA[version:], version + 1):
-            script = importlib.resources.files("gateway.store").joinpath(name).read_text("utf-8")
-            try:
-                connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
-            except sqlite3.OperationalError:
-                connection.rollback()
-                if _version(connection) < number:  # else another process has taken this step meanwhile
-                    raise
+            self._take_step(number, importlib.resources.files("gateway.store").joinpath(name).read_text("utf-8"))
+
+    def _take_step(self, number: int, script: str) -> None:
+        try:
+            self._connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if self._version() < number:  # else another process has taken this step meanwhile
+                raise
+
+    def _version(self) -> int:
+        """How many steps the schema in the file has taken."""
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return int(version)
+
+    def _set_up(self) -> None:
+        """What holds for one connection. Not when it is made, so that an error is told as that of a statement."""
+        self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it ends
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._connection.execute(f"PRAGMA journal_size_limit = {WAL_OCTETS}")
+        if self._reading:
+            self._connection.execute("PRAGMA query_only = ON")
+        self._is_set_up = True
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """How many steps the schema in the file has taken."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
-def _proofs(credential: Credential) -> tuple[Any, ...]:
-    """The columns of the SCRAM verifier and of the sealed secret."""
-    one = credential.scram
-    scram = (one.salt, one.iterations, one.stored_key, one.server_key) if one else (None,) * 4
-    return (*scram, credential.sealed_secret)
-
-
-def _credential(row: tuple[Any, ...]) -> Credential:
-    user_name, secret_hash, vendor, active, created_at, *scram, sealed_secret = row
-    verifier = ScramVerifier(*scram) if scram[0] is not None else None
-    return Credential(user_name, secret_hash, vendor, bool(active), created_at, verifier, sealed_secret)
+def _boot_id() -> str:
+    """Names the boot that the lease clock counts from; "" where the system does not tell."""
+    try:
+        return BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 from click.testing import CliRunner
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from gateway.accounts.account import Account, fingerprint
 from gateway.accounts.checkers import ApiKeyChecker
@@ -22,7 +22,7 @@ from gateway.scram import ScramVerifier, make_verifier
 from gateway.smtp.credentials import BearerToken, CertificateUser, VerifiedUser
 from gateway.smtp.mechanisms.exchange import Lookup, Needs
 from gateway.store.interface import StoreError
-from gateway.store.sqlite import SqliteStore
+from tests.store.waiting import WaitingStore
 
 NOW = datetime.datetime(2026, 11, 21, 16, 0, 5, tzinfo=datetime.UTC)
 ALWAYS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "EXTERNAL", "PLAIN", "LOGIN"]
@@ -31,9 +31,10 @@ CHALLENGE = ["DIGEST-MD5", "CRAM-MD5"]
 
 @pytest.fixture
 def store(tmp_path):
-    made = SqliteStore(tmp_path / "store.sqlite")
+    made = WaitingStore(tmp_path / "store.sqlite")
     made.open()
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def seal(tmp_path):
 
 @pytest.fixture
 def proofs(store, seal):
-    return StoredProofs(store, seal, lambda call: succeed(call()))
+    return StoredProofs(store, seal)
 
 
 def result(waited):
@@ -53,6 +54,10 @@ def result(waited):
     fired.addCallbacks(told.append, lambda failure: told.append(failure.value))
     (only,) = told
     return only
+
+
+def kept_of(store, user_name):
+    return store.look(lambda one: one.credential(user_name))
 
 
 def lookup(proofs, user_name, kept):
@@ -102,7 +107,7 @@ def test_a_key_file_that_is_no_key_or_that_others_can_read_is_refused(tmp_path, 
 def test_a_credential_has_a_verifier_and_its_secret_only_when_asked_for(store, seal):
     plain = make_credential(store, "plain", "main", NOW)
     full = make_credential(store, "full", "main", NOW, seal)
-    kept_plain, kept_full = store.credential("plain"), store.credential("full")
+    kept_plain, kept_full = kept_of(store, "plain"), kept_of(store, "full")
     for secret, kept in ((plain, kept_plain), (full, kept_full)):
         assert kept.scram == make_verifier(secret, kept.scram.salt)
         assert kept.scram.iterations >= 4096
@@ -126,11 +131,11 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path):
             " vendor TEXT NOT NULL, active INTEGER NOT NULL DEFAULT 1, created_at TEXT NOT NULL) STRICT;"
             "INSERT INTO credentials VALUES ('old', 'hash', 'main', 1, 'then'); PRAGMA user_version = 1;"
         )
-    store = SqliteStore(path)
+    store = WaitingStore(path)
     store.open()
-    assert mechanisms_of(store.credential("old")) == ["EXTERNAL", "PLAIN", "LOGIN"]
+    assert mechanisms_of(kept_of(store, "old")) == ["EXTERNAL", "PLAIN", "LOGIN"]
     regenerate_credential(store, "old", NOW)
-    assert mechanisms_of(store.credential("old")) == ALWAYS
+    assert mechanisms_of(kept_of(store, "old")) == ALWAYS
 
 
 def test_a_secret_made_anew_takes_the_place_of_the_old_one(store, seal, proofs):
@@ -138,20 +143,20 @@ def test_a_secret_made_anew_takes_the_place_of_the_old_one(store, seal, proofs):
     new = regenerate_credential(store, "ANN", NOW, seal)
     assert new != old
     assert lookup(proofs, "ann", Needs.SECRET) == new
-    kept = store.credential("ann")
+    kept = kept_of(store, "ann")
     assert (kept.user_name, kept.vendor) == ("ann", "main")
     regenerate_credential(store, "ann", NOW)
-    assert store.credential("ann").sealed_secret is None
+    assert kept_of(store, "ann").sealed_secret is None
 
 
 def test_no_secret_is_made_anew_for_a_name_that_is_deactivated_or_not_there(store):
     make_credential(store, "ann", "main", NOW)
-    store.deactivate_credential("ann")
-    before = store.credential("ann")
+    store.run(lambda one: one.deactivate_credential("ann"))
+    before = kept_of(store, "ann")
     for name in ("ann", "bob"):
         with pytest.raises(ValueError, match=name):
             regenerate_credential(store, name, NOW)
-    assert store.credential("ann") == before
+    assert kept_of(store, "ann") == before
 
 
 # -- what a login finds
@@ -159,13 +164,13 @@ def test_no_secret_is_made_anew_for_a_name_that_is_deactivated_or_not_there(stor
 
 def test_a_lookup_finds_what_is_kept(store, seal, proofs):
     secret = make_credential(store, "ann", "main", NOW, seal)
-    assert lookup(proofs, "Ann", Needs.SCRAM_VERIFIER) == store.credential("ann").scram
+    assert lookup(proofs, "Ann", Needs.SCRAM_VERIFIER) == kept_of(store, "ann").scram
     assert lookup(proofs, "Ann", Needs.SECRET) == secret
 
 
 def test_a_name_without_proofs_looks_like_one_with_a_wrong_secret(store, seal, proofs):
     secret = make_credential(store, "gone", "main", NOW, seal)
-    store.deactivate_credential("gone")
+    store.run(lambda one: one.deactivate_credential("gone"))
     plain = make_credential(store, "plain", "main", NOW)
     for name in ("nobody", "gone"):
         verifier = lookup(proofs, name, Needs.SCRAM_VERIFIER)
@@ -193,13 +198,13 @@ def test_a_name_that_was_proved_is_its_account(store, proofs, checker, credentia
     one = checker("postscale", proofs, frozenset({"main"}))
     assert result(one.requestAvatarId(credentials("ANN"))) == Account("main/user-ann", "postscale", "main", None, "ann")
     assert isinstance(result(one.requestAvatarId(credentials("keyless"))), LoginUndecided)
-    store.deactivate_credential("ann")
+    store.run(lambda one: one.deactivate_credential("ann"))
     for name in ("ann", "bob"):
         assert isinstance(result(one.requestAvatarId(credentials(name))), LoginRefused)
 
 
 def test_a_store_that_cannot_be_used_leaves_the_login_undecided(seal, tmp_path):
-    broken = StoredProofs(SqliteStore(tmp_path / "missing" / "store"), seal, lambda call: succeed(call()))
+    broken = StoredProofs(WaitingStore(tmp_path / "missing" / "store"), seal)
     one = VerifiedChecker("postscale", broken, frozenset({"main"}))
     assert isinstance(result(one.lookup(Lookup("ann", Needs.SECRET))), LoginUndecided)
     assert isinstance(result(one.requestAvatarId(VerifiedUser("ann"))), LoginUndecided)

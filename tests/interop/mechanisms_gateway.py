@@ -104,6 +104,7 @@ def mechanisms_gateway(folder: Path) -> Iterator[MechanismsGateway]:
         name: make_credential(store, name, "postscale", now, Seal(state_dir)) for name in ("shop", "shop.example")
     }
     secrets["plain"] = make_credential(store, "plain", "postscale", now)
+    store.close()
     command = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "mailgateway", "--config", settings]
     with log_file.open("wb") as log:
         process = subprocess.Popen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sqlite3
 import stat
 import threading
@@ -12,7 +14,9 @@ import pytest
 from gateway.store import sqlite
 from gateway.store.credential import Credential
 from gateway.store.interface import StoreError
+from gateway.store.records import State
 from gateway.store.sqlite import SCHEMA, SqliteStore
+from tests.store.mail import NOW, add, found, message, totals
 
 ANN = Credential("ann", "$argon2id$x", "main", active=True, created_at="2026-11-21T16:00:00+00:00")
 
@@ -21,7 +25,16 @@ ANN = Credential("ann", "$argon2id$x", "main", active=True, created_at="2026-11-
 def store(tmp_path):
     made = SqliteStore(tmp_path / "state" / "store.sqlite")
     made.open()
-    return made
+    yield made
+    made.close()
+
+
+def keep(store, credential=ANN):
+    store.run(lambda one: one.add_credential(credential))
+
+
+def kept(store):
+    return store.look(lambda one: one.credentials())
 
 
 def version_of(path):
@@ -29,33 +42,8 @@ def version_of(path):
         return connection.execute("PRAGMA user_version").fetchone()[0]
 
 
-def test_what_is_kept_is_found_again_by_another_process(store):
-    store.add_credential(ANN)
-    again = SqliteStore(store.path)
-    again.open()
-    assert again.credentials() == [ANN]
-    assert again.credential("ANN") == ANN
-    assert again.credential("bob") is None
-
-
-def test_a_user_name_is_kept_once(store):
-    store.add_credential(ANN)
-    with pytest.raises(ValueError, match="already"):
-        store.add_credential(Credential("Ann", "other", "main", active=True, created_at="now"))
-    assert store.credentials() == [ANN]
-
-
-def test_deactivating_keeps_the_name_and_says_whether_there_was_one(store):
-    store.add_credential(ANN)
-    assert store.deactivate_credential("ANN")
-    assert not store.deactivate_credential("bob")
-    assert store.credentials() == [Credential("ann", "$argon2id$x", "main", active=False, created_at=ANN.created_at)]
-    with pytest.raises(ValueError, match="already"):
-        store.add_credential(ANN)
-
-
 def test_only_the_owner_may_read_the_file_and_the_folder(store):
-    store.add_credential(ANN)
+    keep(store)
     for file in store.path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
@@ -77,14 +65,14 @@ def test_an_empty_file_gets_the_whole_schema(tmp_path):
 
 
 def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(store, monkeypatch, tmp_path):
-    store.add_credential(ANN)
+    keep(store)
     (tmp_path / "more.sql").write_text("CREATE TABLE more (x INTEGER) STRICT; INSERT INTO more VALUES (1);")
     monkeypatch.setattr(sqlite, "SCHEMA", (*SCHEMA, "more.sql"))
     monkeypatch.setattr(sqlite.importlib.resources, "files", lambda package: tmp_path)
     store.open()
     store.open()
     assert version_of(store.path) == len(sqlite.SCHEMA)
-    assert store.credentials() == [ANN]
+    assert kept(store) == [ANN]
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(store, monkeypatch, tmp_path):
@@ -130,10 +118,10 @@ def test_gateway_and_command_line_can_make_the_file_at_the_same_time(tmp_path):
 
 CALLS = [
     lambda store: store.open(),
-    lambda store: store.credentials(),
-    lambda store: store.credential("ann"),
-    lambda store: store.add_credential(ANN),
-    lambda store: store.deactivate_credential("ann"),
+    kept,
+    lambda store: add(store, message(2)),
+    lambda store: found(store, message(1)),
+    keep,
 ]
 
 
@@ -153,7 +141,7 @@ def test_a_damaged_database_is_told_with_its_name(store, call):
         call(store)
 
 
-@pytest.mark.parametrize("call", CALLS[3:])
+@pytest.mark.parametrize("call", [keep, lambda store: add(store, message(2))])
 def test_a_file_that_another_process_holds_is_waited_for_and_then_told(store, call, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
@@ -172,3 +160,101 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="file"):
         SqliteStore(tmp_path / "file" / "store.sqlite").open()
+
+
+def test_a_store_that_was_not_opened_says_so(tmp_path):
+    with pytest.raises(StoreError, match="not open"):
+        kept(SqliteStore(tmp_path / "s"))
+
+
+def test_a_torn_file_is_told_and_writes_nothing_into_it(store):
+    add(store, *(message(n) for n in range(200)))
+    store.close()
+    octets = store.path.read_bytes()
+    store.path.write_bytes(octets[: len(octets) // 2])
+    with pytest.raises(StoreError, match=r"store\.sqlite: .*malformed"):
+        SqliteStore(store.path).open()
+    assert store.path.read_bytes() == octets[: len(octets) // 2]
+
+
+def test_a_file_that_is_torn_while_it_is_in_use_is_told(store):
+    add(store, *(message(n) for n in range(200)))
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    os.truncate(store.path, store.path.stat().st_size // 2)
+    with pytest.raises(StoreError, match=r"store\.sqlite: "):
+        store.look(lambda one: one.recount())
+    with pytest.raises(StoreError, match=r"store\.sqlite: "):
+        add(store, *(message(n) for n in range(1000, 1200)))
+
+
+def test_a_file_that_may_not_be_written_is_told_and_read_all_the_same(store, monkeypatch):
+    add(store, message(1))
+    connect = sqlite3.connect
+
+    def read_only(path, **options):
+        return connect(f"file:{path}?mode=ro", uri=True, **options)
+
+    store.close()
+    again = SqliteStore(store.path)
+    again.open()
+    monkeypatch.setattr(sqlite.sqlite3, "connect", read_only)
+    with pytest.raises(StoreError, match=r"store\.sqlite: .*readonly"):
+        add(again, message(2))
+    assert found(again, message(1)) == message(1)
+    again.close()
+
+
+@pytest.fixture
+def full_disk(store):
+    """A store whose file may grow by a few pages only, until it is told otherwise: the same error as that of ENOSPC."""
+    pages = store.run(lambda one: one._database.execute("PRAGMA page_count").fetchone()[0])
+
+    def limit(more):
+        store.run(lambda one: one._database.execute(f"PRAGMA max_page_count = {pages + more}").fetchone())
+
+    limit(40)
+    yield limit
+
+
+def test_a_full_disk_is_told_leaves_no_trace_and_stops_nothing_else(store, full_disk):
+    with pytest.raises(StoreError, match=r"store\.sqlite: .*full"):
+        add(store, message(1), content=bytes(2_000_000))
+    assert found(store, message(1)) is None
+    assert store.look(lambda one: list(one.content(message(1).message_id))) == []
+    assert totals(store).accepted == 0
+    add(store, message(2))
+    full_disk(10_000)
+    add(store, message(1), content=bytes(2_000_000))
+    assert totals(store).accepted == 2
+
+
+def test_pages_that_retention_freed_are_given_back_in_steps(store):
+    add(store, *(message(n, state=State.RELAYED) for n in range(20)), content=bytes(1_000_000))
+    pages = "PRAGMA page_count"
+    before = store.run(lambda one: one._database.execute(pages).fetchone()[0])
+    sizes = [before]
+    while store.run(lambda one: one.prune(NOW * 2, 0.0, 4)):
+        sizes.append(store.run(lambda one: one._database.execute(pages).fetchone()[0]))
+    steps = [one - other for one, other in itertools.pairwise(sizes)]
+    assert 0 < max(steps) <= sqlite.STEP_PAGES * 1.1  # SQLite's own pages about them go too
+    assert sizes[-1] < before / 2
+
+
+def test_a_file_of_the_first_days_becomes_one_that_can_give_pages_back(tmp_path):
+    path = tmp_path / "store.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        for number, name in enumerate(SCHEMA[:2], 1):
+            script = sqlite.importlib.resources.files("gateway.store").joinpath(name).read_text()
+            connection.executescript(f"{script}; PRAGMA user_version = {number};")
+        connection.execute(
+            "INSERT INTO credentials (user_name, secret_hash, vendor, created_at) VALUES (?, ?, ?, ?)",
+            (ANN.user_name, ANN.secret_hash, ANN.vendor, ANN.created_at),
+        )
+        connection.commit()
+    store = SqliteStore(path)
+    store.open()
+    assert kept(store) == [ANN]
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)

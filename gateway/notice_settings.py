@@ -22,10 +22,9 @@ Format = Literal["standard", "postmark"]
 @dataclass(frozen=True, slots=True)
 class NoticeSettings:
     """The DSNs. sender is the address in their From field, which the vendors must take; empty: postmaster at the
-    hostname. warn_after_seconds: when those who asked for it with NOTIFY=DELAY are told that mail is late."""
+    hostname."""
 
     sender: str = ""
-    warn_after_seconds: float = 4 * 3600.0
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The sender is one bare address: a vendor verifies its domain."""

@@ -1,4 +1,5 @@
-// Calls Postmark's API with its own library: node call_with_postmark.js HOST TOKEN (email|template|server) [DOCUMENT].
+// Calls Postmark's API with its own library: node call_with_postmark.js HOST TOKEN CALL [DOCUMENT]. CALL is email,
+// template, server, bounces, bounce, dump, activate or statistics; HOST may have a path behind it.
 // Prints the answer as JSON, or {"error": class, "code", "status", "recipients"}.
 const postmark = require("postmark");
 
@@ -9,6 +10,11 @@ const calls = {
   email: () => client.sendEmail(document),
   template: () => client.sendEmailWithTemplate(document),
   server: () => client.getServer(),
+  bounces: () => client.getBounces(document),
+  bounce: () => client.getBounce(document.id),
+  dump: () => client.getBounceDump(document.id),
+  activate: () => client.activateBounce(document.id),
+  statistics: () => client.getDeliveryStatistics(),
 };
 
 calls[call]()

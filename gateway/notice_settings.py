@@ -13,6 +13,7 @@ from gateway.urls import url_problem
 
 EVENTS = (
     "received", "relayed", "deferred", "refused", "expired", "held", "released", "cancelled", "unknown", "moved",
+    "rejected",
 )  # fmt: skip
 """What a webhook can be told of: the names of the store's events."""
 

@@ -55,7 +55,8 @@ class Lane:
         self._shared = shared
         self._waiting: deque[WebhookPost] = deque()
         self._sending = 0
-        self._is_gone = False
+        self.is_gone = False
+        """The receiver wants nothing any more."""
         self._pause_until = 0.0
         self._fails = False
 
@@ -63,6 +64,14 @@ class Lane:
     def in_hand(self) -> int:
         """How many posts wait here or are being sent."""
         return len(self._waiting) + self._sending
+
+    def pause_seconds(self) -> float:
+        """How long a post has to wait because others failed; 0 when it need not. That is no attempt of it.
+
+        Random above the pause itself, so that not all that wait come back in one moment.
+        """
+        left_seconds = self._pause_until - self._shared.seconds()
+        return left_seconds * (1 + self._shared.chance()) if left_seconds > 0 else 0.0
 
     def add(self, post: WebhookPost) -> None:
         """Deliver a claimed post as soon as may be."""
@@ -82,14 +91,11 @@ class Lane:
 
     async def _handle(self, post: WebhookPost) -> None:
         try:
-            pause_seconds = self._pause_until - self._shared.seconds()
-            if self._is_gone:
+            pause_seconds = self.pause_seconds()
+            if self.is_gone:
                 await self._shared.finish(post, None)
             elif pause_seconds > 0:
-                # Not an attempt; spread, so that not all of them come back in one moment
-                await self._shared.finish(
-                    post, self._shared.wall_seconds() + pause_seconds * (1 + self._shared.chance())
-                )
+                await self._shared.finish(post, self._shared.wall_seconds() + pause_seconds)
             else:
                 await self._send(post)
         finally:
@@ -106,7 +112,7 @@ class Lane:
             self._fails = False
             await self._shared.finish(post, None)
         elif verdict is Verdict.GONE:
-            self._is_gone = True
+            self.is_gone = True
             self._tell("410 Gone: nothing more is sent to it before the settings are read again")
             await self._shared.finish(post, None)
         elif verdict is Verdict.DROPPED:

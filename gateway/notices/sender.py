@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from gateway.events import Alarm, Reporter
 from gateway.notices.lane import AT_ONCE, Client, Lane, Shared
 from gateway.notices.webhooks import Webhook
-from gateway.store.interface import Store, StoreError
+from gateway.store.interface import Store, StoreError, Transaction
 from gateway.store.records import WebhookPost
 
 IN_HAND = 64  # posts claimed at a time: sixteen rounds of one receiver, so that a lease after a crash is short
@@ -45,6 +45,7 @@ class WebhookSender:
         self._napping: Deferred[None] | None = None
         self._running = False
         self._is_woken = False
+        self._may_be_more = False
         self._stopped: Deferred[None] | None = None
         self._store_fails = False
 
@@ -71,12 +72,16 @@ class WebhookSender:
 
     async def _run(self) -> None:
         while self._running:
-            free = IN_HAND - sum(lane.in_hand for lane in self._lanes.values())
+            free = IN_HAND - self._in_hand
             claimed = await self._claim(free) if free > 0 else []
-            for post in claimed:
-                await self._hand_over(post)
+            self._may_be_more = free <= 0 or len(claimed) == free
+            await self._hand_over(claimed)
             if len(claimed) < max(free, 1):
                 await self._nap()
+
+    @property
+    def _in_hand(self) -> int:
+        return sum(lane.in_hand for lane in self._lanes.values())
 
     async def _claim(self, limit: int) -> list[WebhookPost]:
         now = self._wall_seconds()
@@ -88,17 +93,34 @@ class WebhookSender:
         self._store_fails = False
         return posts
 
-    async def _hand_over(self, post: WebhookPost) -> None:
-        lane = self._lanes.get(post.webhook)
-        if lane is None:  # taken out of the settings while it waited
-            await self._finish(post, None)
-        else:
-            lane.add(post)
+    async def _hand_over(self, claimed: Sequence[WebhookPost]) -> None:
+        """To the lanes; back to the store, in one transaction, what cannot be sent now, or never."""
+        now = self._wall_seconds()
+        ends: list[tuple[WebhookPost, float | None]] = []
+        for post in claimed:
+            lane = self._lanes.get(post.webhook)
+            if lane is None or lane.is_gone:  # taken out of the settings while it waited, or unwanted
+                ends.append((post, None))
+            elif (pause_seconds := lane.pause_seconds()) > 0:
+                ends.append((post, now + pause_seconds))
+            else:
+                lane.add(post)
+        if ends:
+            await self._write(ends)
 
     async def _finish(self, post: WebhookPost, next_attempt_at: float | None) -> None:
+        await self._write([(post, next_attempt_at)])
+        if self._may_be_more and self._in_hand <= IN_HAND // 2:
+            self.wake()
+
+    async def _write(self, ends: Sequence[tuple[WebhookPost, float | None]]) -> None:
+        def write(transaction: Transaction) -> None:
+            for post, next_attempt_at in ends:
+                transaction.finish_webhook_post(post, next_attempt_at)
+
         try:
-            await self._store.write(lambda at: at.finish_webhook_post(post, next_attempt_at))
-        except StoreError as error:  # the lease ends, and the post is delivered once more
+            await self._store.write(write)
+        except StoreError as error:  # the lease ends, and they are delivered once more
             self._store_failed(error)
 
     def _store_failed(self, error: StoreError) -> None:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -106,7 +107,7 @@ def bounce_posts(
 ) -> list[WebhookPost]:
     """A post of this bounce, as bounces.webhook_document() says it, for each webhook that wants it."""
     wanting = (one for one in webhooks if one.wants_bounces(account_name))
-    return [WebhookPost(new_id(), one.name, now, now, msgspec.json.encode(document)) for one in wanting]
+    return [WebhookPost(new_id(), one.name, now, now, _encoded(document)) for one in wanting]
 
 
 def event_body(message: StoredMessage, event: StoredEvent) -> bytes:
@@ -123,7 +124,15 @@ def event_body(message: StoredMessage, event: StoredEvent) -> bytes:
         "timestamp": timestamp(event.at),
         "data": {**event.detail, **about},
     }
-    return msgspec.json.encode(document)
+    return _encoded(document)
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    """The document as JSON; what UTF-8 cannot carry of foreign words travels escaped."""
+    try:
+        return msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        return json.dumps(document).encode()
 
 
 def timestamp(at: float) -> str:

@@ -174,6 +174,29 @@ def test_a_slow_receiver_has_few_requests_at_once_and_keeps_no_other_waiting(ben
     assert bench.store.posts == {}
 
 
+def test_a_long_line_of_posts_does_not_wait_for_polls(bench):
+    for number in range(4 * IN_HAND):
+        bench.store.add(f"msg_{number}")
+    bench.app.waiting = []
+    bench.sender.wake()
+    for _ in range(4 * IN_HAND // AT_ONCE):
+        waiting, bench.app.waiting = bench.app.waiting, []
+        for one in waiting:
+            one.callback(None)
+    assert bench.store.posts == {}
+    assert bench.clock.seconds() == 0
+
+
+def test_what_waits_for_a_receiver_that_is_down_is_no_attempt(bench):
+    bench.other.answer = ApiAnswer(503, {}, b"")
+    for number in range(40):
+        bench.store.add(f"trace-{number}", "other")
+    bench.sender.wake()
+    bench.wait(20)
+    assert sorted({one.attempts for one in bench.store.posts.values()}) == [0, 1]
+    assert sum(one.attempts for one in bench.store.posts.values()) == len(bench.other.asked)
+
+
 def test_a_receiver_that_is_gone_gets_nothing_more(bench):
     bench.app.answer = ApiAnswer(410, {}, b"")
     bench.store.add("msg_1")

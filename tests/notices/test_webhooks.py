@@ -101,6 +101,12 @@ def test_a_post_tells_type_time_and_data():
     }
 
 
+def test_words_that_utf_8_cannot_carry_do_not_stop_the_mail():
+    event = StoredEvent(NOW, "refused", "01k9message0000000aa", {"reason": "half \ud83d"})
+    (post,) = event_posts([STANDARD], stored(), [event], NOW, lambda: "a")
+    assert json.loads(post.body)["data"]["reason"] == "half \ud83d"
+
+
 def test_each_webhook_is_told_of_what_it_asked_for():
     some = replace(STANDARD, name="some", events=frozenset({"refused"}))
     other = replace(STANDARD, name="other", accounts=frozenset({"postscale/user-other"}))

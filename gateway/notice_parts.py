@@ -26,10 +26,11 @@ CONNECT_SECONDS = 10.0  # as for vendors
 
 def webhooks(settings: Settings) -> tuple[Webhook, ...]:
     """The webhooks of the settings, their secrets revealed. SettingsError when one cannot be had or is none."""
-    return tuple(_webhook(one, f"webhooks[{number}]") for number, one in enumerate(settings.webhooks))
+    return tuple(webhook(one, f"webhooks[{number}]") for number, one in enumerate(settings.webhooks))
 
 
-def _webhook(one: WebhookSettings, path: str) -> Webhook:
+def webhook(one: WebhookSettings, path: str) -> Webhook:
+    """The webhook of the settings at this path."""
     secrets = (("secret", one.secret), ("previous_secret", one.previous_secret))
     return Webhook(
         name=one.known_as,
@@ -82,13 +83,18 @@ def webhook_sender(
     report: Reporter,
 ) -> WebhookSender:
     """The sender of all webhooks, not started yet."""
-    clients = {}
-    for number, (one, hook) in enumerate(zip(settings.webhooks, hooks, strict=True)):
-        try:
-            client = HttpClient(reactor, connect_seconds=CONNECT_SECONDS, ca_file=one.ca_file)
-        except SSL.Error:
-            problem = Problem(f"webhooks[{number}].ca_file", f"{one.ca_file}: no certificates in PEM form in it")
-            raise SettingsError([problem]) from None
-        clients[hook.name] = (hook, client)
+    clients = {
+        hook.name: (hook, webhook_client(one, f"webhooks[{number}]", reactor))
+        for number, (one, hook) in enumerate(zip(settings.webhooks, hooks, strict=True))
+    }
     # Jitter need not be unguessable
     return WebhookSender(store, clients, reactor, wall_seconds, random.random, report)
+
+
+def webhook_client(one: WebhookSettings, path: str, reactor: Any) -> HttpClient:
+    """The HTTP client of one webhook, by its roots."""
+    try:
+        return HttpClient(reactor, connect_seconds=CONNECT_SECONDS, ca_file=one.ca_file)
+    except SSL.Error:
+        problem = Problem(f"{path}.ca_file", f"{one.ca_file}: no certificates in PEM form in it")
+        raise SettingsError([problem]) from None

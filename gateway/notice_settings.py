@@ -62,6 +62,11 @@ class WebhookSettings:
         """What logs and the store call it."""
         return self.name or self.url
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Those that it has."""
+        return tuple(one for one in (self.secret, self.previous_secret, self.login) if one is not None)
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Events travel over TLS, or not beyond this machine; each format has its own way to be known."""
         problem = url_problem(self.url, query=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 
 import pytest
+from twisted.internet.task import Clock
 
+from gateway.check import check_settings, not_looked_at
 from gateway.notice_parts import notices, webhooks
 from gateway.settings import SettingsError, read_settings
 
@@ -77,6 +79,25 @@ def test_a_secret_of_the_wrong_form_is_not_shown(read, monkeypatch, table, path)
         webhooks(read(f"[[webhooks]]\n{table}"))
     assert [one.path for one in raised.value.problems] == [path]
     assert "tooshort" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        ("secret = SECRET", []),
+        ('secret = { env = "NOT_THERE" }', ["webhooks[0].secret"]),
+        ('secret = { credential = "webhook" }', []),
+        ('secret = SECRET\nca_file = "NOT_PEM"', ["webhooks[0].ca_file"]),
+    ],
+)
+def test_check_finds_what_the_start_would(read, tmp_path, monkeypatch, table, found):
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    (tmp_path / "not.pem").write_text("nothing")
+    settings = read(f"[[webhooks]]\nurl = 'https://a.example/'\n{table.replace('NOT_PEM', str(tmp_path / 'not.pem'))}")
+    problems = check_settings(tmp_path / "gateway.toml", Clock())
+    assert [one.path for one in problems if one.path.startswith("webhooks")] == found
+    left = [one.path for one in not_looked_at(settings)]
+    assert left == (["webhooks[0]"] if "credential" in table else [])
 
 
 def test_notices_come_from_the_postmaster_unless_somebody_else_is_named(read):

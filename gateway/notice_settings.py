@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,11 @@ class NoticeSettings:
 class WebhookSettings:
     """A webhook: a URL that is told of events by POST requests.
 
-    name is what logs and the store call it (empty: the URL). format standard is that of Standard Webhooks, signed with
-    secret, and with previous_secret too while a new one spreads; postmark is that vendor's bounce webhook, which has no
-    signature but a login ("user:password", sent as RFC 7617 Basic). events and accounts narrow what is told.
+    name is what logs and the store call it; empty: the URL without its path, which often holds a secret. format
+    standard is that of Standard Webhooks, signed with secret, and with previous_secret too while a new one spreads;
+    postmark is that vendor's bounce webhook, which has no signature but a login ("user:password", sent as RFC 7617
+    Basic). events and accounts narrow what is told.
+
     ca_file holds the roots to trust in place of the system's. timeout_seconds bounds one request; what is not taken
     give_up_after_seconds after the event is given up (standard alone; postmark has its own number of attempts).
     """
@@ -60,7 +63,10 @@ class WebhookSettings:
     @property
     def known_as(self) -> str:
         """What logs and the store call it."""
-        return self.name or self.url
+        if self.name:
+            return self.name
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{re.split('[/?]', rest)[0]}"
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

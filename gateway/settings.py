@@ -208,7 +208,10 @@ class Settings:
         names = [webhook.known_as for webhook in self.webhooks]
         for number, name in enumerate(names):
             if name in names[:number]:
-                yield f"webhooks[{number}].name", "expected another: one name, or one URL, for each webhook"
+                yield (
+                    f"webhooks[{number}].name",
+                    f"expected a name of its own: another webhook is called {name} already",
+                )
         for number, listener in enumerate(self.listeners):
             if self.key_vendor(listener.dialect) is None and not any(one.key for one in self.vendors.values()):
                 told = f'nobody can log in: no vendor has api = "{listener.dialect}", and none has a key'

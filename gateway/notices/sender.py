@@ -15,6 +15,9 @@ from gateway.store.interface import Store, StoreError, Transaction
 from gateway.store.records import WebhookPost
 
 IN_HAND = 64  # posts claimed at a time: sixteen rounds of one receiver, so that a lease after a crash is short
+IDLE_POLL_SECONDS = 3600.0  # without webhooks there are only posts of former ones to drop
+FORMER_SECONDS = 24 * 3600.0  # another gateway may have newer settings, and know the webhook of a post: for a day
+FORMER_WAIT_SECONDS = 600.0  # until it is looked at again: for as long as a roll-out of settings takes
 POLL_SECONDS = 2.0  # other gateways' posts, and those whose time has come: soon enough for any receiver
 LEASE_SLACK_SECONDS = 60.0  # beyond the time that all posts in hand take when each request lasts to its timeout
 
@@ -99,7 +102,10 @@ class WebhookSender:
         ends: list[tuple[WebhookPost, float | None]] = []
         for post in claimed:
             lane = self._lanes.get(post.webhook)
-            if lane is None or lane.is_gone:  # taken out of the settings while it waited, or unwanted
+            if lane is None:  # not in these settings
+                is_former = now - post.created_at > FORMER_SECONDS
+                ends.append((post, None if is_former else now + FORMER_WAIT_SECONDS))
+            elif lane.is_gone:
                 ends.append((post, None))
             elif (pause_seconds := lane.pause_seconds()) > 0:
                 ends.append((post, now + pause_seconds))
@@ -138,7 +144,7 @@ class WebhookSender:
             return
         self._napping = Deferred()
         napping = self._napping
-        timer = self._reactor.callLater(POLL_SECONDS, self.wake)
+        timer = self._reactor.callLater(POLL_SECONDS if self._lanes else IDLE_POLL_SECONDS, self.wake)
         try:
             await napping
         finally:

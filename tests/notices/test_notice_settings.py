@@ -36,7 +36,7 @@ def test_webhooks_are_ready_with_their_secrets(read):
     assert (one.name, one.url, one.keys) == ("app", "https://a.example/?x=1", (bytes(range(32)),) * 2)
     assert one.wants("refused", "postscale/user-shop")
     assert not one.wants("relayed", "postscale/user-shop")
-    assert (other.name, other.format, other.keys, other.login) == ("http://127.0.0.1:9/", "postmark", (), "")
+    assert (other.name, other.format, other.keys, other.login) == ("http://127.0.0.1:9", "postmark", (), "")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_webhooks_are_ready_with_their_secrets(read):
         ('url = "https://a.example/"\nformat = "postmark"\nevents = ["refused"]', "webhooks[0].events"),
         ('url = "https://a.example/"\nformat = "other"', "webhooks[0].format"),
         (
-            'url = "https://a.example/"\nsecret = SECRET\n[[webhooks]]\nurl = "https://a.example/"\nsecret = SECRET',
+            'url = "https://a.example/"\nsecret = SECRET\n[[webhooks]]\nurl = "https://a.example/b?c"\nsecret = SECRET',
             "webhooks[1].name",
         ),
     ],

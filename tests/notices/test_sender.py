@@ -227,9 +227,12 @@ def test_postmarks_receivers_are_asked_seven_times(bench):
     assert bench.store.posts == {}
 
 
-def test_posts_for_a_webhook_that_left_the_settings_are_dropped(bench):
-    bench.store.add("msg_1", "former")
+def test_posts_for_a_webhook_that_is_not_in_these_settings_are_left_to_another_gateway_for_a_day(bench):
+    bench.store.add("msg_1", "newer")
     bench.sender.wake()
+    bench.wait(GONE_FOR_A_DAY - 600)
+    assert [one.attempts for one in bench.store.posts.values()] == [0]
+    bench.wait(1300)
     assert bench.store.posts == {}
 
 

@@ -23,8 +23,7 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from gateway import __version__
-from gateway.content.json_body import JsonBody
-from gateway.http_body import CappedBody, JsonProducer
+from gateway.http_body import BodyProducer, CappedBody, RequestBody
 from gateway.http_connections import HttpConnectionFactory, VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
@@ -86,7 +85,7 @@ class HttpClient:
         self._treq = TreqClient(_Uncompressed(agent), NO_COOKIES)
 
     async def exchange(
-        self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
+        self, request: ApiRequest, body: RequestBody | None, deadline_seconds: float
     ) -> ApiAnswer | NoAnswer:
         """Make one request and read its answer, within the deadline."""
         attempt = _Attempt(self._treq, self._reactor, request, body)
@@ -134,11 +133,11 @@ def _as_it_comes(response: IResponse) -> IResponse:
 class _Attempt:
     """One request on its way, and how far it came."""
 
-    def __init__(self, client: TreqClient, reactor: Any, request: ApiRequest, body: JsonBody | None) -> None:
+    def __init__(self, client: TreqClient, reactor: Any, request: ApiRequest, body: RequestBody | None) -> None:
         self.response: Any = None
         self._client = client
         self._request = request
-        self._producer = JsonProducer(body, reactor) if body is not None else None
+        self._producer = BodyProducer(body, reactor) if body is not None else None
         self._reactor = reactor
         self._body = CappedBody(ANSWER_OCTETS)
 

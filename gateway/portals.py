@@ -16,6 +16,7 @@ from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecke
 from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.realm import SubmissionRealm
 from gateway.accounts.remembered import RememberedAnswers
+from gateway.accounts.server_tokens import ServerTokenChecker
 from gateway.departures import VendorEntry
 from gateway.events import Alarm, Reporter
 from gateway.http_tls import VerifiedHttps
@@ -40,7 +41,7 @@ class Portals:
         """The portal of one listener: a checker for each kind of credentials, and the realm."""
         name, dialect = listener.dialect, load(listener.dialect).dialect
         keys = self._keys(name)
-        with_key = frozenset(vendor for vendor, entry in self.vendors.items() if entry.key is not None)
+        with_key = self._with_key()
         checkers = [
             DialectChecker(
                 dialect.user_name,
@@ -55,6 +56,16 @@ class Portals:
         ]
         realm = SubmissionRealm(lambda account: self.make_delivery(_placed(account, listener, dialect)))
         return Portal(realm, checkers)
+
+    def server_tokens(self) -> ServerTokenChecker:
+        """Who an application is by the one token of Postmark's HTTP API: the account that it is over SMTP."""
+        return ServerTokenChecker(
+            self._keys("postmark"), CredentialChecker("postmark", self.credentials, self._with_key())
+        )
+
+    def _with_key(self) -> frozenset[str]:
+        """The vendor entries that a credential can stand for."""
+        return frozenset(vendor for vendor, entry in self.vendors.items() if entry.key is not None)
 
     def _keys(self, dialect: str) -> ApiKeyChecker | None:
         name = self.settings.key_vendor(dialect)

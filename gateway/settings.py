@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
+from gateway.notice_settings import NoticeSettings, WebhookSettings
 from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
@@ -25,6 +25,7 @@ from gateway.store_settings import Store
 from gateway.tables import Problem, read_table
 from gateway.tls import CipherPolicy, Version
 from gateway.tls_settings import Tls, pair_problems
+from gateway.urls import is_loopback, url_problem
 from gateway.vendor import load
 
 __all__ = ["Limits", "Settings", "SettingsError", "embedded", "read_settings"]
@@ -114,7 +115,7 @@ class VendorSettings:
         if not _is_vendor(self.api):
             yield "api", f'no vendor "{self.api}" is known'
         if self.url:
-            problem = _url_problem(self.url)
+            problem = url_problem(self.url)  # the path of each request is put behind it, so no query
             if problem:
                 yield "url", problem
 
@@ -128,7 +129,7 @@ class Console:
     def problems(self) -> Iterator[tuple[str, str]]:
         """Whoever reaches the pages may read them."""
         interface = re.search(r":interface=((?:\\.|[^:\\])*)", self.endpoint)
-        if interface is None or not _is_loopback(interface[1].replace("\\", "")):
+        if interface is None or not is_loopback(interface[1].replace("\\", "")):
             yield "endpoint", "expected a loopback address, such as tcp:8025:interface=127.0.0.1"
 
 
@@ -170,6 +171,8 @@ class Settings:
     store: Store = field(default_factory=Store)
     vendors: dict[str, VendorSettings] = field(default_factory=lambda: {"postscale": VendorSettings("postscale")})
     routes: tuple[Route, ...] = ()
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
+    webhooks: tuple[WebhookSettings, ...] = ()
     console: Console = Console()
     sandbox: Sandbox = Sandbox()
 
@@ -191,6 +194,13 @@ class Settings:
                         f"routes[{number}].vendors",
                         f"there is no [vendors.{name}]; there are: {', '.join(self.vendors)}",
                     )
+        names = [webhook.known_as for webhook in self.webhooks]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield (
+                    f"webhooks[{number}].name",
+                    f"expected a name of its own: another webhook is called {name} already",
+                )
         for number, listener in enumerate(self.listeners):
             if self.key_vendor(listener.dialect) is None and not any(one.key for one in self.vendors.values()):
                 told = f'nobody can log in: no vendor has api = "{listener.dialect}", and none has a key'
@@ -264,24 +274,3 @@ def _is_vendor(name: str) -> bool:
     except LookupError:
         return False
     return True
-
-
-def _url_problem(url: str) -> str | None:
-    refusal = f'expected "https://...", or "http://..." for a loopback address, got {json.dumps(url)}'
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return refusal
-    # urlsplit() passes over blanks and controls; the path of each request is put behind the URL, so nothing may follow
-    if any(c.isspace() or not c.isprintable() for c in url) or "@" in parts.netloc or parts.query or parts.fragment:
-        return refusal
-    is_safe = bool(host) if parts.scheme == "https" else parts.scheme == "http" and _is_loopback(host)
-    return None if is_safe else refusal
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -25,16 +25,17 @@ def received_field(hop: Hop, hostname: str, message_id: str, at: float) -> Heade
     """
     address = f"[IPv6:{hop.peer}]" if ":" in hop.peer else f"[{hop.peer}]"
     way = f"from {hop.hello_name or 'unknown'} ({address}) by {hostname} with {hop.transmission_type}"
-    return HeaderField("Received", f"{way} id {message_id}; {_date(at)}")
+    return HeaderField("Received", f"{way} id {message_id}; {field_date(at)}")
 
 
 def missing_fields(fields: Sequence[HeaderField], hostname: str, message_id: str, at: float) -> tuple[HeaderField, ...]:
     """Date and Message-ID, those of them that the message lacks."""
     there = {field.name.lower() for field in fields}
-    made = (HeaderField("Date", _date(at)), HeaderField("Message-ID", f"<{message_id}@{hostname}>"))
+    made = (HeaderField("Date", field_date(at)), HeaderField("Message-ID", f"<{message_id}@{hostname}>"))
     return tuple(field for field in made if field.name.lower() not in there)
 
 
-def _date(at: float) -> str:
-    """The date of a field, in universal time, which we know: so +0000 and not -0000 (RFC 5322 §3.3)."""
+def field_date(at: float) -> str:
+    """The date of a field from seconds since 1970, in universal time, which we know: so +0000 and not -0000
+    (RFC 5322 §3.3)."""
     return formatdate(at).replace("-0000", "+0000")

@@ -137,7 +137,8 @@ class Transaction(Protocol):
         """Take up to so many due deliveries."""
 
     def finish_webhook_post(self, post: WebhookPost, next_attempt_at: float | None) -> None:
-        """Taken or given up (None), or to be tried again at that time."""
+        """Taken or given up (None), or to be tried again at that time, with its attempts as the post counts them: a
+        post that is given back unattempted has as many as before."""
 
     # -- keeping house
 

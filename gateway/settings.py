@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.notice_settings import NoticeSettings, WebhookSettings
+from gateway.queue.settings import QueueSettings
 from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
@@ -95,7 +96,8 @@ class VendorSettings:
     roots to trust in place of the system's. exchange_seconds bounds a whole exchange, below the minute that many
     clients wait for the reply to their data; login_seconds the question whether a key is good. mailbox_host is where
     the vendor's mailbox users log in by IMAP over TLS; their mail is sent with key. streams and templates say what
-    another vendor's message streams and templates are called here.
+    another vendor's message streams and templates are called here. rate_per_second bounds what the queue sends with one
+    key; None: nothing does.
     """
 
     api: str
@@ -109,6 +111,7 @@ class VendorSettings:
     mailbox_port: int = 993
     streams: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
+    rate_per_second: float | None = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The API has to be one we know; keys travel over TLS, or not beyond this machine."""
@@ -171,6 +174,7 @@ class Settings:
     store: Store = field(default_factory=Store)
     vendors: dict[str, VendorSettings] = field(default_factory=lambda: {"postscale": VendorSettings("postscale")})
     routes: tuple[Route, ...] = ()
+    queue: QueueSettings = field(default_factory=QueueSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     webhooks: tuple[WebhookSettings, ...] = ()
     console: Console = Console()

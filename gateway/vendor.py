@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway import recast
 from gateway.batch import BatchCall, BatchTranslation, concerns_all, translated
@@ -74,7 +74,8 @@ class Dialect:
 
     user_name is the constant user name that goes with an API key as password, compared without case; empty when there
     is none. key_twice: an API key is both user name and password. mailboxes: a user name that is an address is a
-    mailbox, which may send only as itself. recipients is how many a message may have.
+    mailbox, which may send only as itself. recipients is how many a message may have. default_mode is how mail leaves
+    where no route says it, default_notices what tells the sender of what failed after acceptance (routing.NOTICES).
     """
 
     name: str
@@ -85,6 +86,8 @@ class Dialect:
     key_twice: bool = False
     mailboxes: bool = False
     recipients: int = 100
+    default_mode: Literal["direct", "queued", "spill"] = "direct"
+    default_notices: tuple[str, ...] = ("dsn",)
 
 
 class DialectError(Exception):

@@ -19,7 +19,8 @@ NO_IO = {
     )
 } | {
     "gateway.vendor", "gateway.message", "gateway.outcome", "gateway.notices.dsn", "gateway.notices.fields",
-    "gateway.notices.verdicts", "gateway.notices.wording",
+    "gateway.notices.verdicts", "gateway.notices.wording", "gateway.queue.schedule", "gateway.queue.breaker",
+    "gateway.queue.lanes",
 }  # fmt: skip
 OUTSIDE_WORLD = {
     "twisted", "treq", "klein", "OpenSSL", "time", "datetime", "socket", "ssl", "select", "selectors", "asyncio", "os",
@@ -116,6 +117,15 @@ def test_notices_are_called_by_the_queue_and_know_nothing_of_it(module):
     forbidden = (
         "gateway.queue", "gateway.smtp", "gateway.vendors", "gateway.dispatch", "gateway.delivery", "gateway.relay",
         "gateway.settings", "gateway.console", "gateway.http_client", "gateway.store.sqlite", "gateway.store.postgres",
+    )  # fmt: skip
+    assert [one for one in ours(module) if under(one, *forbidden)] == []
+
+
+@pytest.mark.parametrize("module", in_package("gateway.queue"))
+def test_the_queue_knows_neither_sessions_nor_pages_nor_a_database(module):
+    forbidden = (
+        "gateway.smtp", "gateway.delivery", "gateway.dispatch", "gateway.console", "gateway.notices",
+        "gateway.settings", "gateway.http_client", "gateway.store.sqlite", "gateway.store.postgres", "gateway.sandbox",
     )  # fmt: skip
     assert [one for one in ours(module) if under(one, *forbidden)] == []
 

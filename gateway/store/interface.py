@@ -36,6 +36,10 @@ class StoreError(OSError):
     """The store cannot be used; the text names the database, without password, and says why."""
 
 
+class StoreFullError(StoreError):
+    """There is no room left for more."""
+
+
 class Transaction(Protocol):
     """What can be done in a job. All of it is committed, or nothing; calls block, so jobs run in threads.
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.notice_parts import webhook, webhook_client
 from gateway.parts import (
     BoundAddress,
     bound_address,
@@ -63,17 +64,20 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
     for name, vendor in settings.vendors.items():
         seen = replace(vendor, key=None) if _is_left_to_systemd(vendor.key) else vendor
         yield partial(vendor_entry, name, seen, reactor, _no_thread)
+    for number, hook in enumerate(settings.webhooks):
+        path = f"webhooks[{number}]"
+        yield partial(webhook_client, hook, path, reactor)
+        if not any(map(_is_left_to_systemd, hook.secrets)):
+            yield partial(webhook, hook, path)
 
 
 def not_looked_at(settings: Settings) -> list[Problem]:
     """What cannot be checked here, and will be by the start: credentials that systemd passes to the unit alone."""
-    secrets = {f"vendors.{name}.key": vendor.key for name, vendor in settings.vendors.items()}
-    secrets["store.password"] = settings.store.password
-    return [
-        Problem(path, "not looked at: systemd passes this credential to the service only")
-        for path, secret in secrets.items()
-        if _is_left_to_systemd(secret)
-    ]
+    secrets = [(f"vendors.{name}.key", vendor.key) for name, vendor in settings.vendors.items()]
+    secrets += [(f"webhooks[{number}]", one) for number, hook in enumerate(settings.webhooks) for one in hook.secrets]
+    secrets.append(("store.password", settings.store.password))
+    told = "not looked at: systemd passes this credential to the service only"
+    return [Problem(path, told) for path, secret in secrets if _is_left_to_systemd(secret)]
 
 
 def _is_left_to_systemd(key: Secret | None) -> bool:

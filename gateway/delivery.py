@@ -14,8 +14,9 @@ from zope.interface import implementer
 from gateway.accounts.account import Account
 from gateway.content.addresses import folded
 from gateway.content.spool import Spool
-from gateway.dispatch import Dispatch, Incoming
+from gateway.dispatch import Dispatch
 from gateway.errors import Rejection
+from gateway.incoming import Incoming
 from gateway.message import Envelope
 from gateway.outcome import Cause, Reply, reply_for
 from gateway.smtp.interfaces import IMailMessage

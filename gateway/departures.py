@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.accounts.account import Account
+from gateway.accounts.account import Account, fingerprint
 from gateway.content.addresses import folded, parse_mailboxes
+from gateway.features import Feature
 from gateway.message import Content, SendOptions, Submission
 from gateway.outcome import Cause, Deferred, Refused
 from gateway.relay import Relay
-from gateway.routing import Route, Sender, choose_route, choose_vendor
-from gateway.vendor import Vendor, VendorAccount
+from gateway.routing import Route, Sender, choose_route, what_stops
+from gateway.vendor import Vendor, VendorAccount, batch_submissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,31 @@ class Departure:
     vendor_account: VendorAccount
     submission: Submission
 
+    @property
+    def lane(self) -> str:
+        """What this departure shares its limits with: the entry, and the key by its fingerprint."""
+        return f"{self.entry.name}/{fingerprint(self.vendor_account.key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The departures of a message in the order in which they are tried, at least one, by its route.
+
+    report names the vendors of the route that were passed over, and why.
+    """
+
+    route: Route
+    departures: tuple[Departure, ...]
+    report: tuple[str, ...] = ()
+
 
 class NoDepartureError(Exception):
     """The message cannot leave; outcome says why."""
 
-    def __init__(self, outcome: Refused | Deferred) -> None:
+    def __init__(self, outcome: Refused | Deferred, route: Route) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
+        self.route = route
 
 
 class Departures:
@@ -67,35 +86,80 @@ class Departures:
         names = {account.vendor, *(name for route in self._routes for name in route.vendors)}
         return max(self._vendors[name].vendor.message_octets for name in names)
 
-    def choose(self, account: Account, submission: Submission) -> Departure:
-        """How this account's message leaves. NoDepartureError when no vendor of its route can carry it."""
-        if account.own_address and not _is_only_from(account.own_address, submission.content):
-            raise NoDepartureError(Refused(Cause.NOT_OWN_ADDRESS, account.own_address))
-        if account.own_stream and submission.options.stream not in ("", account.own_stream):
-            told = f"this login sends to the message stream '{account.own_stream}' only, and not to"
-            raise NoDepartureError(Refused(Cause.FORBIDDEN, f"{told} '{submission.options.stream[:80]}'"))
-        if account.stream and not submission.options.stream:
+    @property
+    def shared(self) -> frozenset[str]:
+        """The vendor entries that take several messages in one request."""
+        return frozenset(name for name, entry in self._vendors.items() if batch_submissions(entry.vendor) > 1)
+
+    def has_others(self, lane: str) -> bool:
+        """Whether mail of a lane may have another vendor to leave by."""
+        name = lane.partition("/")[0]
+        return any(len(route.vendors) > 1 and name in route.vendors for route in self._routes)
+
+    def plan(self, account: Account, submission: Submission, moved_to: Sequence[str] = ()) -> Plan:
+        """How this account's message leaves; by the vendors that somebody moved it to in place of its route's.
+
+        NoDepartureError when no vendor can carry it, or none has a key.
+        """
+        asked = submission.options.stream
+        if account.stream and not asked:
             submission = replace(submission, options=replace(submission.options, stream=account.stream))
         route = self._route(account, submission)
-        name, forbidden = choose_vendor(route, self._can, submission)
+        if account.own_stream and asked not in ("", account.own_stream):
+            told = f"this login sends to the message stream '{account.own_stream}' only, and not to '{asked[:80]}'"
+            raise NoDepartureError(Refused(Cause.FORBIDDEN, told), route)
+        if moved_to:
+            route = replace(route, vendors=tuple(moved_to))
+        if account.own_address and not _is_only_from(account.own_address, submission.content):
+            raise NoDepartureError(Refused(Cause.NOT_OWN_ADDRESS, account.own_address), route)
+        return self._plan(account, submission, route)
+
+    def _plan(self, account: Account, submission: Submission, route: Route) -> Plan:
+        departures: list[Departure] = []
+        faults: list[tuple[str, Refused | Deferred]] = []
+        there = replace(route, vendors=tuple(name for name in route.vendors if name in self._vendors))
+        forbidden = what_stops(there, self._can, submission)
+        for name in route.vendors:
+            fault = self._fault(name, account, submission, forbidden.get(name, {}))
+            if fault is None:
+                departures.append(self._departure(self._vendors[name], account, submission))
+            else:
+                faults.append((name, fault))
+        if not departures:
+            # What only the operator can put right does not make a message unfit
+            waits = (fault for _, fault in faults if isinstance(fault, Deferred))
+            raise NoDepartureError(next(waits, faults[0][1]), route)
+        return Plan(route, tuple(departures), tuple(f"passed over: {fault.reason}" for _, fault in faults))
+
+    def _fault(
+        self, name: str, account: Account, submission: Submission, forbidden: Mapping[Feature, str]
+    ) -> Refused | Deferred | None:
+        """Why a message cannot leave by this entry, or None."""
+        entry = self._vendors.get(name)
+        if entry is None:
+            return Deferred(Cause.UNAVAILABLE, f"there is no vendors.{name} in the settings any more")
         if forbidden:
-            reason = f"{name} cannot carry {'; '.join(forbidden.values())}"
-            raise NoDepartureError(Refused(Cause.INVALID, reason))
-        entry = self._vendors[name]
+            return Refused(Cause.INVALID, f"{name} cannot carry {'; '.join(forbidden.values())}")
         if submission.content.size_octets > entry.vendor.message_octets:
-            reason = f"{name} takes messages up to {entry.vendor.message_octets} octets"
-            raise NoDepartureError(Refused(Cause.TOO_LARGE, reason))
+            return Refused(Cause.TOO_LARGE, f"{name} takes messages up to {entry.vendor.message_octets} octets")
+        if entry.key is None and not _brings_key(account, entry):
+            return Deferred(Cause.OPERATOR_KEY_REFUSED, f"vendors.{name} has no key in the settings")
+        return None
+
+    def _departure(self, entry: VendorEntry, account: Account, submission: Submission) -> Departure:
+        key = account.own_key if _brings_key(account, entry) else entry.key
+        own_key = _brings_key(account, entry)
         options = entry.renamed(submission.options)
         if options is not submission.options:
             submission = replace(submission, options=options)
-        return Departure(entry, _vendor_account(account, entry), submission)
+        return Departure(entry, VendorAccount(entry.url, key or "", own_key=own_key), submission)
 
     def _route(self, account: Account, submission: Submission) -> Route:
         sender = Sender(account.listener, account.user_name, account.dialect)
-        route = choose_route(self._routes, sender, submission)
+        route = choose_route(self._routes, sender, submission) or Route()
         # A route for all is for those who bring a key; a credential was made for its vendor
-        if route is None or (account.user_name and route.is_for_all):
-            return Route((account.vendor,), losses=route.losses if route else ())
+        if not route.vendors or (account.user_name and route.is_for_all):
+            return replace(route, vendors=(account.vendor,))
         return route
 
 
@@ -105,10 +169,6 @@ def _is_only_from(own_address: str, content: Content) -> bool:
     return all(folded(one.address) == folded(own_address) for one in (*content.author, *senders))
 
 
-def _vendor_account(account: Account, entry: VendorEntry) -> VendorAccount:
-    if account.own_key is not None and account.vendor == entry.name:
-        return VendorAccount(entry.url, account.own_key, own_key=True)
-    if entry.key is None:
-        reason = f"vendors.{entry.name} has no key in the settings"
-        raise NoDepartureError(Deferred(Cause.OPERATOR_KEY_REFUSED, reason))
-    return VendorAccount(entry.url, entry.key, own_key=False)
+def _brings_key(account: Account, entry: VendorEntry) -> bool:
+    """Whether the client's own key is one for this entry."""
+    return account.own_key is not None and account.vendor == entry.name

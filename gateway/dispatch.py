@@ -1,189 +1,126 @@
-"""What happens to a message once its mail data is complete: read, translated, attempted, answered, reported.
+"""What happens to a message once its mail data is complete: read, planned, attempted or stored, answered, reported.
 
-The walk is told in docs/FLOW.md. Direct mode: the reply is what the vendor said.
+The walk is told in docs/FLOW.md. Direct mode: the reply is what the vendor said. Queued: the message is on stable
+storage. Spill: the vendor has a while, then it is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-
-from gateway.accounts.account import Account
-from gateway.content.reading import read_content
-from gateway.content.spool import Spool
+from gateway.attempts import Result
 from gateway.content.structure import UnreadableError
-from gateway.departures import Departure, Departures, NoDepartureError
-from gateway.events import Alarm, Attempted, Rejected, Reporter
-from gateway.message import Envelope, HeaderField, Submission
-from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Reply, Unknown, fold, printable, reply_for
-from gateway.partial import TakenPaths, message_digest
-from gateway.relay import InThread
-from gateway.trace import Hop, missing_fields, received_field
+from gateway.departures import Departures, NoDepartureError
+from gateway.direct import DirectAttempts
+from gateway.events import Alarm, Rejected, Reporter
+from gateway.incoming import Clocks, Incoming, Reader
+from gateway.message_store import MessageStore
+from gateway.outcome import Accepted, Cause, Deferred, Outcome, Reply, Unknown, fold, printable, reply_for
+from gateway.store.interface import StoreError, StoreFullError
+from gateway.storing import Arrival
 from gateway.vendor import DialectError, Vendor
 
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message as it came in: who sent it, its ids, its envelope, how it came, and its mail data."""
-
-    session_id: str
-    message_id: str
-    account: Account
-    envelope: Envelope
-    hop: Hop
-    spool: Spool
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """seconds never goes back and is for waiting; wall_seconds is the time of day, since 1970."""
-
-    seconds: Callable[[], float]
-    wall_seconds: Callable[[], float]
+NOT_STORED = Reply(451, "Message cannot be stored now, try again later", "4.3.0")
+STORE_FULL = Reply(452, "Insufficient system storage, try again later", "4.3.1")  # RFC 5321 §4.2.2
 
 
 class Dispatch:
-    """Takes incoming messages to their vendors."""
+    """Takes incoming messages to their vendors, or into the store."""
 
     def __init__(
         self,
         departures: Departures,
-        dialects: Mapping[str, Vendor],
-        report: Reporter,
+        reader: Reader,
+        direct: DirectAttempts,
+        store: MessageStore,
         clocks: Clocks,
-        hostname: str,
-        in_thread: InThread,
-        key_refused: Callable[[str, str], None],
+        report: Reporter,
     ) -> None:
         self._departures = departures
-        self._dialects = dialects
+        self._reader = reader
+        self._direct = direct
+        self._store = store
+        self._clocks = clocks
         self._report = report
-        self._seconds = clocks.seconds
-        self._wall_seconds = clocks.wall_seconds
-        self._hostname = hostname
-        self._in_thread = in_thread
-        self._key_refused = key_refused
-        self._taken = TakenPaths(clocks.seconds)
 
     async def submit(self, incoming: Incoming) -> Reply:
-        """Bring a message to its vendor; the reply is what became of it."""
-        began = self._seconds()
-        dialect = self._dialects[incoming.account.dialect]
+        """Bring a message on its way; the reply is what became of it."""
+        received_at = self._clocks.wall_seconds()
+        dialect = self._reader.dialect(incoming.account)
         try:
-            submission = await self._read(incoming, dialect)
+            submission = await self._reader.read(incoming, received_at)
+            plan = self._departures.plan(incoming.account, submission)
         except UnreadableError as error:
             return self._reject(incoming, dialect, Cause.UNREADABLE, str(error))
         except DialectError as error:
             return self._reject(incoming, dialect, Cause.INVALID, str(error))
-        try:
-            departure = self._departures.choose(incoming.account, submission)
         except NoDepartureError as error:
-            return self._stay(incoming, dialect, error.outcome)
-        outcome, report = await self._attempt(incoming, departure)
-        self._tell(incoming, departure, outcome, report, self._seconds() - began)
-        return self._reply(incoming, dialect, outcome, departure.entry.name)
+            if isinstance(error.outcome, Deferred):
+                self._report(Alarm(error.outcome.reason))
+            return self._reject(incoming, dialect, error.outcome.cause, error.outcome.reason)
+        arrival = Arrival(incoming, submission, received_at, plan, plan.route.mode or dialect.dialect.default_mode)
+        match arrival.mode:
+            case "queued":
+                return await self._queue(arrival)
+            case "spill":
+                return await self._spill(arrival, dialect)
+        return await self._relay(arrival, dialect)
 
-    def _stay(self, incoming: Incoming, dialect: Vendor, outcome: Refused | Deferred) -> Reply:
-        if isinstance(outcome, Deferred):
-            self._report(Alarm(outcome.reason))
-        return self._reject(incoming, dialect, outcome.cause, outcome.reason)
+    async def _relay(self, arrival: Arrival, dialect: Vendor) -> Reply:
+        """Direct: the client has the message until the vendor has it."""
+        plan = arrival.plan
+        deadline_seconds = plan.departures[0].entry.relay.exchange_seconds if len(plan.departures) > 1 else None
+        result = await self._direct.make(arrival.incoming, plan, deadline_seconds)
+        await self._direct.remember(arrival.incoming, result.outcomes)
+        return self._answer(arrival, dialect, result)
 
-    async def _read(self, incoming: Incoming, dialect: Vendor) -> Submission:
-        if incoming.spool.in_memory:
-            content = read_content(incoming.spool)
-        else:
-            content = await self._in_thread(lambda: read_content(incoming.spool))
-        own: list[HeaderField] = []
-        left: list[HeaderField] = []
-        for one in content.fields:
-            (own if dialect.is_dialect_field(one.name) else left).append(one)
-        options = dialect.read_dialect(own)
-        at, made_id = self._wall_seconds(), incoming.message_id
-        received = received_field(incoming.hop, self._hostname, made_id, at)
-        passed = (received, *left, *missing_fields(left, self._hostname, made_id, at))
-        return Submission(incoming.message_id, incoming.envelope, replace(content, fields=passed), options)
+    async def _queue(self, arrival: Arrival) -> Reply:
+        """Queued: the gateway has the message once it is stored."""
+        try:
+            await self._store.keep(arrival)
+        except StoreError as error:
+            return self._not_stored(arrival, error)
+        return _queued(arrival)
 
-    async def _attempt(self, incoming: Incoming, departure: Departure) -> tuple[Outcome, tuple[str, ...]]:
-        """One attempt for whoever has not been served by an earlier one of the same message."""
-        digest = await self._digest(incoming) if self._taken else None
-        served = self._taken.of(digest) if digest else frozenset()
-        paths = tuple(path for path in incoming.envelope.forward_paths if path not in served)
-        if not paths:
-            return Accepted(), ("all recipients were served when the message came before",)
-        entry, submission = departure.entry, departure.submission
-        if served:
-            submission = replace(submission, envelope=replace(incoming.envelope, forward_paths=paths))
-        translation = entry.vendor.translate(departure.vendor_account, submission)
-        outcomes = await entry.relay.attempt(translation.exchange, large=not incoming.spool.in_memory)
-        await self._remember_partial(incoming, outcomes, digest)
-        outcomes = {**dict.fromkeys(served, Accepted()), **outcomes}
-        told = (*submission.content.report, *submission.options.report, *translation.report)
-        outcome = fold(outcomes)
+    async def _spill(self, arrival: Arrival, dialect: Vendor) -> Reply:
+        """Spill: whoever the vendor has not taken or refused in time is stored."""
+        store = self._store
+        result = await self._direct.make(arrival.incoming, arrival.plan, store.spill_seconds, store.spill_gate)
+        if not any(map(_waits, result.outcomes.values())):
+            await self._direct.remember(arrival.incoming, result.outcomes)
+            return self._answer(arrival, dialect, result)
+        try:
+            await self._store.keep(arrival, result)
+        except StoreError as error:
+            await self._direct.remember(arrival.incoming, result.outcomes)
+            return self._not_stored(arrival, error)
+        return _queued(arrival)
+
+    def _answer(self, arrival: Arrival, dialect: Vendor, result: Result) -> Reply:
+        """The vendor's word to the client; the message log has the whole of it."""
+        outcome = fold(result.outcomes)
+        self._store.log(arrival, result, is_accepted=isinstance(outcome, Accepted))
         if isinstance(outcome, Accepted):
-            told = (*told, *_refused_beside_accepted(outcomes))
-        return outcome, told
+            given = printable(outcome.vendor_message_id)
+            return Reply(250, f"OK {arrival.incoming.message_id} {given}".rstrip(), "2.0.0")
+        return reply_for(outcome.cause, outcome.reason, dialect.dialect.wording)
 
-    async def _remember_partial(
-        self, incoming: Incoming, outcomes: Mapping[str, Outcome], digest: bytes | None
-    ) -> None:
-        if not isinstance(fold(outcomes), Deferred | Unknown):
-            if digest:
-                self._taken.forget(digest)
-        elif taken := frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted)):
-            self._taken.add(digest or await self._digest(incoming), taken)
-
-    async def _digest(self, incoming: Incoming) -> bytes:
-        name, envelope, spool = incoming.account.name, incoming.envelope, incoming.spool
-        if spool.in_memory:
-            return message_digest(name, envelope, spool)
-        digest: bytes = await self._in_thread(lambda: message_digest(name, envelope, spool))
-        return digest
+    def _not_stored(self, arrival: Arrival, error: StoreError) -> Reply:
+        self._report(Alarm(f"a message could not be stored: {error}"))
+        reply = STORE_FULL if isinstance(error, StoreFullError) else NOT_STORED
+        return self._tell_rejected(arrival.incoming, reply, str(error))
 
     def _reject(self, incoming: Incoming, dialect: Vendor, cause: Cause, reason: str) -> Reply:
-        reply = reply_for(cause, reason, dialect.dialect.wording)
+        return self._tell_rejected(incoming, reply_for(cause, reason, dialect.dialect.wording), reason)
+
+    def _tell_rejected(self, incoming: Incoming, reply: Reply, reason: str) -> Reply:
         told = f"{reply.code} {reply.text}"
         self._report(Rejected(incoming.session_id, incoming.message_id, incoming.account.name, told, reason))
         return reply
 
-    def _reply(self, incoming: Incoming, dialect: Vendor, outcome: Outcome, vendor: str) -> Reply:
-        match outcome:
-            case Accepted(vendor_message_id):
-                return Reply(250, f"OK {incoming.message_id} {printable(vendor_message_id)}".rstrip(), "2.0.0")
-            case Refused(Cause.KEY_REFUSED) if incoming.account.own_key is not None:
-                self._key_refused(incoming.account.vendor, incoming.account.own_key)
-            case Deferred(Cause.OPERATOR_KEY_REFUSED, reason):
-                self._report(Alarm(f"vendors.{vendor}: the key is refused: {reason}"))
-        return reply_for(outcome.cause, outcome.reason, dialect.dialect.wording)
 
-    def _tell(
-        self,
-        incoming: Incoming,
-        departure: Departure,
-        outcome: Outcome,
-        report: tuple[str, ...],
-        seconds: float,
-    ) -> None:
-        self._report(
-            Attempted(
-                session_id=incoming.session_id,
-                message_id=incoming.message_id,
-                account=incoming.account.name,
-                vendor=departure.entry.name,
-                outcome=type(outcome).__name__.lower(),
-                reverse_path=incoming.envelope.reverse_path,
-                recipients=len(incoming.envelope.forward_paths),
-                size_octets=departure.submission.content.size_octets,
-                seconds=round(seconds, 3),
-                vendor_message_id=outcome.vendor_message_id if isinstance(outcome, Accepted) else "",
-                reason="" if isinstance(outcome, Accepted) else outcome.reason,
-                retry_after_seconds=outcome.retry_after_seconds if isinstance(outcome, Deferred) else None,
-                report=report,
-            )
-        )
+def _queued(arrival: Arrival) -> Reply:
+    return Reply(250, f"OK {arrival.incoming.message_id} queued", "2.0.0")
 
 
-def _refused_beside_accepted(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
-    """Who does not get a message that the client is told is accepted: one reply stands for all (RFC 5321 §4.2.5)."""
-    for path, outcome in outcomes.items():
-        if isinstance(outcome, Refused):
-            yield f"{path} was refused: {outcome.reason}"
+def _waits(outcome: Outcome) -> bool:
+    """Whether the recipient may yet be served by a further attempt."""
+    return isinstance(outcome, Deferred | Unknown)

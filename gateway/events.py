@@ -69,9 +69,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What came of a message at the vendor. outcome: accepted, refused, deferred or unknown.
+    """What came of a message at one vendor. outcome: accepted, refused, deferred or unknown.
 
-    report lists what could not be carried or had to be repaired; seconds is from the end of the data to the outcome.
+    report lists what could not be carried or had to be repaired; seconds is how long the attempt took.
     """
 
     session_id: str
@@ -90,6 +90,77 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """A message came again though all its recipients had been served: it was accepted, and nothing sent."""
+
+    session_id: str
+    message_id: str
+    account: str
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message is on stable storage, and the client was told that it is accepted. recipients are those that wait."""
+
+    session_id: str
+    message_id: str
+    account: str
+    mode: str
+    lane: str
+    recipients: int
+    size_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stored message was not taken for so many recipients; seconds until it is attempted again."""
+
+    session_id: str
+    message_id: str
+    account: str
+    recipients: int
+    attempts: int
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A stored message has come to its end for a recipient: relayed, refused or expired."""
+
+    session_id: str
+    message_id: str
+    account: str
+    recipient: str
+    state: str
+    vendor: str
+    vendor_message_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A stored message stays until somebody releases it."""
+
+    session_id: str
+    message_id: str
+    account: str
+    recipients: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A stored message was being attempted when its gateway ended or fell silent: a vendor may have it."""
+
+    session_id: str
+    message_id: str
+    account: str
+    vendor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something only the operator can put right."""
 
@@ -104,5 +175,21 @@ class Failed:
     trace: str
 
 
-Event = Listening | LoggedIn | LoginFailed | SessionCut | ProxyRefused | Rejected | Attempted | Alarm | Failed
+Event = (
+    Listening
+    | LoggedIn
+    | LoginFailed
+    | SessionCut
+    | ProxyRefused
+    | Rejected
+    | Attempted
+    | Repeated
+    | Stored
+    | Waiting
+    | Ended
+    | Held
+    | InDoubt
+    | Alarm
+    | Failed
+)
 Reporter = Callable[[Event], None]

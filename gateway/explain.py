@@ -19,7 +19,7 @@ from gateway.content.spool import Spool
 from gateway.delivery import TOO_LARGE_FOR_VENDOR
 from gateway.message import Content, Envelope, Submission
 from gateway.outcome import Accepted, Cause, Outcome, Reply, fold, reply_for
-from gateway.routing import Route, Sender, choose_route, choose_vendor
+from gateway.routing import Route, Sender, choose_route, what_stops
 from gateway.trace import missing_fields
 from gateway.vendor import ApiAnswer, ApiRequest, Dialect, DialectError, Vendor, VendorAccount
 
@@ -102,9 +102,9 @@ def explain(
     except DialectError as error:
         return Explanation(refusal=reply_for(Cause.INVALID, str(error), wording))
     route = Route((target.vendor_name,), losses=target.losses_of(submission))
-    name, forbidden = choose_vendor(route, {target.vendor_name: target.vendor.can}, submission)
+    forbidden = what_stops(route, {target.vendor_name: target.vendor.can}, submission)[target.vendor_name]
     if forbidden:
-        reason = f"{name} cannot carry {'; '.join(forbidden.values())}"
+        reason = f"{target.vendor_name} cannot carry {'; '.join(forbidden.values())}"
         return Explanation(refusal=reply_for(Cause.INVALID, reason, wording), missing=tuple(forbidden))
     return _translated(target.renamed(submission), target)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol as Shape
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
@@ -11,18 +12,39 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from gateway.content.json_body import JsonBody
+
+class RequestBody(Shape):
+    """A request body of known length. Every call of pieces() gives equal octets; a short body comes as one piece."""
+
+    @property
+    def length_octets(self) -> int:
+        """How many octets all the pieces have together."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """The octets from the beginning."""
+
+
+class OctetsBody:
+    """A request body that is there as octets: what has been signed must travel exactly so."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.length_octets = len(octets)
+        self._octets = octets
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it."""
+        return iter((self._octets,))
 
 
 @implementer(IBodyProducer)
-class JsonProducer:
-    """Writes a JSON body piece by piece, as fast as the connection takes it.
+class BodyProducer:
+    """Writes a body piece by piece, as fast as the connection takes it.
 
     wholly_written turns true as soon as the last piece has been handed to the connection: from then on the other side
     may have it all.
     """
 
-    def __init__(self, body: JsonBody) -> None:
+    def __init__(self, body: RequestBody) -> None:
         self.length = body.length_octets
         self.wholly_written = False
         self._left_octets = body.length_octets

@@ -20,10 +20,9 @@ from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.web.http_headers import Headers
 
 from gateway import __version__
-from gateway.content.json_body import JsonBody
 from gateway.http_agent import KeepingAgent
 from gateway.http_answer import BadAnswerError
-from gateway.http_body import CappedBody, JsonProducer
+from gateway.http_body import BodyProducer, CappedBody, RequestBody
 from gateway.http_deadlines import Deadlines
 from gateway.http_endpoints import VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
@@ -97,7 +96,7 @@ class HttpClient:
         self._treq = TreqClient(self._agent, NO_COOKIES)
 
     async def exchange(
-        self, request: ApiRequest, body: JsonBody | None, deadline_seconds: float
+        self, request: ApiRequest, body: RequestBody | None, deadline_seconds: float
     ) -> ApiAnswer | NoAnswer:
         """Make one request and read its answer, within the deadline."""
         attempt = _Attempt(self._treq, self._reactor, request, body)
@@ -124,11 +123,11 @@ class HttpClient:
 class _Attempt:
     """One request on its way, and how far it came."""
 
-    def __init__(self, client: TreqClient, reactor: Any, request: ApiRequest, body: JsonBody | None) -> None:
+    def __init__(self, client: TreqClient, reactor: Any, request: ApiRequest, body: RequestBody | None) -> None:
         self.response: Any = None
         self._client = client
         self._request = request
-        self._producer = JsonProducer(body) if body is not None else None
+        self._producer = BodyProducer(body) if body is not None else None
         self._reactor = reactor
         self._body = CappedBody(ANSWER_OCTETS)
         self._waiting: Deferred[Any] | None = None

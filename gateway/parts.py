@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from OpenSSL import SSL
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.web.http import Request
+from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from gateway.certificate import CertificateError, ServerCertificate, read_certificates, read_server_certificate
@@ -161,8 +162,10 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
     return endpoint
 
 
-def console_site(settings: Settings, inbox: Inbox | None, reactor: Any, ready: Callable[[], list[str]]) -> Site:
-    """The console's web site, with the sandboxes below it when there is an inbox."""
+def console_site(
+    settings: Settings, inbox: Inbox | None, reactor: Any, ready: Callable[[], list[str]], bounces: IResource
+) -> Site:
+    """The console's web site, with the sandboxes below it when there is an inbox, and Postmark's bounce API."""
     sandboxes = {name: make(inbox, reactor) for name, make in SANDBOXES.items()} if inbox else {}
     console = Console(
         inbox,
@@ -171,6 +174,7 @@ def console_site(settings: Settings, inbox: Inbox | None, reactor: Any, ready: C
         LOOPBACK_HOSTS,
         first_message=first_message_command(settings),
         magic=[sandbox.magic for sandbox in sandboxes.values()],
+        bounces=bounces,
     )
     return QuietSite(console.resource())  # type: ignore[no-untyped-call]  # Twisted's is untyped
 

@@ -17,6 +17,7 @@ from gateway.accounts.mechanism_checkers import BearerChecker, CertificateChecke
 from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.realm import SubmissionRealm
 from gateway.accounts.remembered import RememberedAnswers
+from gateway.accounts.server_tokens import ServerTokenChecker
 from gateway.departures import VendorEntry
 from gateway.events import Alarm, Reporter
 from gateway.http_tls import VerifiedHttps
@@ -65,7 +66,7 @@ class Portals:
     def _portal(self, listener: Listener, spoken: tuple[str, ...], stream: str) -> Portal:
         """A checker for each kind of credentials that these dialects know, and the realm."""
         accounts = StoredAccounts(
-            frozenset(name for name, entry in self.vendors.items() if entry.key is not None),
+            self._with_key(),
             lambda vendor: self._dialect_of(vendor, spoken),
             self.last_use.note,
         )
@@ -92,6 +93,15 @@ class Portals:
         if keys is None or not (spoken.user_name or spoken.key_twice):
             return None
         return KeyLogin(keys, spoken.user_name, spoken.key_twice)
+
+    def server_tokens(self) -> ServerTokenChecker:
+        """Who an application is by the one token of Postmark's HTTP API: the account that it is over SMTP."""
+        accounts = StoredAccounts(self._with_key(), lambda vendor: "postmark", self.last_use.note)
+        return ServerTokenChecker(self._keys("postmark"), CredentialChecker(self.credentials, accounts))
+
+    def _with_key(self) -> frozenset[str]:
+        """The vendor entries that a credential can stand for."""
+        return frozenset(vendor for vendor, entry in self.vendors.items() if entry.key is not None)
 
     def _keys(self, dialect: str) -> ApiKeyChecker | None:
         name = self.settings.key_vendor(dialect)

@@ -5,16 +5,17 @@ What the requests say is the vendor's, how they travel the client's; the deadlin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 from gateway.content.json_body import JsonBody
-from gateway.outcome import Outcome
 from gateway.vendor import ApiAnswer, ApiRequest, JsonValue, NoAnswer, Vendor, VendorAccount
 
 T = TypeVar("T")
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a blocking call beside the reactor."""
+Note = Callable[[ApiRequest, ApiAnswer | NoAnswer, float], None]
+"""Is told of a request, its answer, and how many seconds that took."""
 
 
 class Client(Protocol):
@@ -44,25 +45,39 @@ class Relay:
         self._client = client
         self._seconds = seconds
         self._in_thread = in_thread
-        self._exchange_seconds = exchange_seconds
+        self.exchange_seconds = exchange_seconds
         self._login_seconds = login_seconds
 
     async def attempt(
-        self, exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, Mapping[str, Outcome]], *, large: bool
-    ) -> Mapping[str, Outcome]:
-        """Hand over a submission. large: its body is measured in a thread, because that takes more than a moment."""
-        return await self._drive(exchange, self._exchange_seconds, large=large)
+        self,
+        exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, T],
+        note: Note,
+        *,
+        large: bool,
+        deadline_seconds: float | None = None,
+    ) -> T:
+        """Hand over submissions. large: the body is measured in a thread, because that takes more than a moment.
+
+        note is told of each request and its answer, as they came. A deadline can only be shorter than the usual.
+        """
+        until_seconds = min(self.exchange_seconds, deadline_seconds or self.exchange_seconds)
+        return await self._drive(exchange, until_seconds, note, large=large)
 
     async def check_key(self, vendor: Vendor, account: VendorAccount) -> bool | None:
         """Ask the vendor about a key: True, False, or None when it could not say."""
-        return await self._drive(vendor.check_key(account), self._login_seconds, large=False)
+        return await self._drive(vendor.check_key(account), self._login_seconds, _no_note, large=False)
 
     async def close(self) -> None:
         """Make no further attempt."""
         await self._client.close()
 
     async def _drive(
-        self, exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, T], deadline_seconds: float, *, large: bool
+        self,
+        exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, T],
+        deadline_seconds: float,
+        note: Note,
+        *,
+        large: bool,
     ) -> T:
         until = self._seconds() + deadline_seconds
         slowest_seconds = 0.0
@@ -75,7 +90,9 @@ class Relay:
                 # A request that the deadline would cut has no known outcome; one that is not begun can be made later
                 if left_seconds > 2 * slowest_seconds:
                     answer = await self._client.exchange(request, body, left_seconds)
-                    slowest_seconds = max(slowest_seconds, self._seconds() - began)
+                    took_seconds = self._seconds() - began
+                    slowest_seconds = max(slowest_seconds, took_seconds)
+                    note(request, answer, took_seconds)
                     request = exchange.send(answer)
                 else:
                     request = exchange.send(NoAnswer(wholly_written=False, reason="no time left for this request"))
@@ -90,3 +107,7 @@ class Relay:
             body: JsonBody = await self._in_thread(lambda: JsonBody(document))
             return body
         return JsonBody(document)
+
+
+def _no_note(*_: object) -> None:
+    """The question whether a key is good is in no log."""

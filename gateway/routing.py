@@ -1,4 +1,4 @@
-"""Which vendors a message may leave through: the first route that fits, and of its vendors the first that can say it.
+"""Which vendors a message may leave through: the first route that fits, and of its vendors those that can say it.
 
 Pure functions over the settings' routes and what is known of a message.
 """
@@ -13,18 +13,26 @@ from gateway.content.addresses import folded
 from gateway.features import HINTS, Feature, lost
 from gateway.message import Submission
 
+NOTICES = ("dsn", "bounce")
+"""What a route may tell of mail that fails after acceptance; webhooks hear of all events by themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """Which vendors take which mail. A condition that is empty fits everything; the first route that fits is taken.
 
     listener is a listener's endpoint or name; account the user name of a credential; from_domain the domain of the
-    From field; recipient_domain fits when all forward-paths are of that domain. vendors are entries of [vendors], tried
-    in order until one can express the message. losses names the features that a message may go without. mode direct:
-    the reply to the client is the vendor's own.
+    From field; recipient_domain fits when all forward-paths are of that domain. vendors are entries of [vendors], in
+    the order in which they are tried; empty: the account's own vendor. losses names the features that a message may go
+    without.
+
+    mode direct: the reply to the client is the vendor's own; queued: the message is stored first; spill: direct for a
+    while, then stored; empty: the dialect's own way. notices tell the sender of what fails after acceptance; None: the
+    dialect's own. on_unknown: what becomes of a stored message that a vendor may have, at a vendor without idempotency
+    keys. warn_after_seconds: after so long in the queue the sender is told once; 0: never.
     """
 
-    vendors: tuple[str, ...]
+    vendors: tuple[str, ...] = ()
     listener: str = ""
     account: str = ""
     dialect: str = ""
@@ -33,7 +41,10 @@ class Route:
     from_domain: str = ""
     recipient_domain: str = ""
     losses: tuple[str, ...] = ()
-    mode: Literal["direct"] = "direct"
+    mode: Literal["", "direct", "queued", "spill"] = ""
+    notices: tuple[str, ...] | None = None
+    on_unknown: Literal["retry", "hold"] = "retry"
+    warn_after_seconds: float = 0.0
 
     @property
     def is_for_all(self) -> bool:
@@ -42,9 +53,10 @@ class Route:
         return not any((*conditions, self.from_domain, self.recipient_domain))
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """At least one vendor, and losses by their names."""
-        if not self.vendors:
-            yield "vendors", "expected a list of at least one vendor"
+        """Losses and notices by their names."""
+        for number, name in enumerate(self.notices or ()):
+            if name not in NOTICES:
+                yield f"notices[{number}]", f'expected one of {", ".join(NOTICES)}, got "{name}"'
         known = [feature.value for feature in Feature]
         for number, name in enumerate(self.losses):
             if name not in known:
@@ -83,23 +95,18 @@ def fits(route: Route, sender: Sender, submission: Submission) -> bool:
     )
 
 
-def choose_vendor(
+def what_stops(
     route: Route, can: Mapping[str, Collection[Feature]], submission: Submission
-) -> tuple[str, Mapping[Feature, str]]:
-    """The first vendor of the route that can express the message: its name, and nothing.
+) -> Mapping[str, Mapping[Feature, str]]:
+    """For each vendor of the route, in order, what it cannot express and the message may not lose; empty: it can go.
 
-    can tells what each vendor can do. When none can express it, the first is given, with what it may not lose.
+    can tells what each vendor can do.
     """
-    first: tuple[str, Mapping[Feature, str]] | None = None
-    for name in route.vendors:
-        losses = lost(submission, can[name])
-        forbidden = {one: words for one, words in losses.items() if one not in HINTS and one not in route.losses}
-        if not forbidden:
-            return name, {}
-        first = first or (name, forbidden)
-    if first is None:
-        raise ValueError("a route without vendors")
-    return first
+    return {name: _forbidden(route, lost(submission, can[name])) for name in route.vendors}
+
+
+def _forbidden(route: Route, losses: Mapping[Feature, str]) -> Mapping[Feature, str]:
+    return {one: words for one, words in losses.items() if one not in HINTS and one not in route.losses}
 
 
 def _domain(address: str) -> str:

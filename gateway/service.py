@@ -26,13 +26,16 @@ from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.seal import Seal
 from gateway.accounts.throttle import FailedLoginCount
+from gateway.console.bounces_api import BouncesApi
 from gateway.delivery import Intake, OctetsInFlight, SubmissionDelivery
 from gateway.departures import Departures
-from gateway.dispatch import Clocks, Dispatch
+from gateway.dispatch import Dispatch
 from gateway.event_log import EventLog
 from gateway.events import Alarm, Attempted, Event, Listening
 from gateway.ids import new_id
+from gateway.incoming import Clocks, Reader
 from gateway.log_lines import LogLines
+from gateway.partial import TakenPaths
 from gateway.parts import (
     console_site,
     first_message_command,
@@ -44,7 +47,6 @@ from gateway.parts import (
     vendor_entry,
 )
 from gateway.portals import Portals
-from gateway.retention import Retention
 from gateway.sandbox.inbox import Inbox
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
@@ -52,6 +54,7 @@ from gateway.smtp.proxy_listener import ProxyFactory
 from gateway.smtp.tcp_transport import send_promptly
 from gateway.smtp.tls_first import TlsFirstFactory
 from gateway.smtp.tls_transport import TlsFactory
+from gateway.storage import Storage, Surroundings
 from gateway.store.interface import StoreError
 from gateway.store.opening import open_store
 from gateway.twistd_log import own_log
@@ -110,9 +113,7 @@ class GatewayService(Service):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         spool_folder = settings.state_dir / "spool"
         spool_folder.mkdir(mode=0o700, exist_ok=True)
-        self._store = store = open_store(settings.store_url, store_password(settings), self._reactor)
-        self._retention = Retention(store, settings.store, self._reactor, self._wall_seconds, self._report)
-        self._retention.start()
+        store = open_store(settings.store_url, store_password(settings), self._reactor)
         self._threads.start()
         if settings.sandbox.enabled:
             self._inbox = Inbox(settings.state_dir / "sandbox", self._wall_seconds)
@@ -120,11 +121,16 @@ class GatewayService(Service):
             name: vendor_entry(name, one, self._reactor, self._in_thread) for name, one in settings.vendors.items()
         }
         self._keys = RememberedAnswers(self._reactor.seconds)
+        seal = Seal(settings.state_dir)
+        clocks = Clocks(self._reactor.seconds, self._wall_seconds)
+        gateway = f"{settings.hostname}/{self._new_id()}"
+        around = Surroundings(gateway, self._reactor, clocks, self._report, self._in_thread, spool_folder)
+        self._storage = Storage(store, seal, self._keys.forget, TakenPaths(self._reactor.seconds), around)
         self._portals = Portals(
             settings,
             self._vendors,
             StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
-            StoredProofs(store, Seal(settings.state_dir)),
+            StoredProofs(store, seal),
             LastUse(store, self._reactor.seconds, self._wall_seconds, self._report),
             self._keys,
             self._reactor,
@@ -141,22 +147,17 @@ class GatewayService(Service):
             self._new_id,
         )
         self._listen()
+        self._storage.start()
         # What is there now stays: the collector need not look at it, nor run at every few hundred sessions' objects
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
 
     def _dispatch(self, departures: Departures) -> Dispatch:
-        dialects = {one: load(one) for listener in self._settings.listeners for one in listener.spoken}
-        return Dispatch(
-            departures,
-            dialects,
-            self._report,
-            Clocks(self._reactor.seconds, self._wall_seconds),
-            self._settings.hostname,
-            self._in_thread,
-            self._keys.forget,
-        )
+        settings = self._settings
+        dialects = {one: load(one) for listener in settings.listeners for one in listener.spoken}
+        reader = Reader(dialects, settings.hostname, self._in_thread)
+        return self._storage.use(settings, departures, reader)
 
     def _listen(self) -> None:
         limits = self._settings.limits
@@ -168,7 +169,8 @@ class GatewayService(Service):
         )
         shared = Shared(self._reactor, self._report, failed_logins, SessionCount(limits), self._new_id)
         console = self._settings.console.endpoint
-        site = console_site(self._settings, self._inbox, self._reactor, self._not_ready)
+        bounces = BouncesApi(self._storage.store, self._portals.server_tokens(), failed_logins, self._reactor)
+        site = console_site(self._settings, self._inbox, self._reactor, self._not_ready, bounces.resource())
         self._open_port(server_endpoint(self._reactor, console, "console.endpoint"), site, console)
         for number, listener in enumerate(self._settings.listeners):
             self._open_listener(listener, f"listeners[{number}]", shared)
@@ -244,14 +246,13 @@ class GatewayService(Service):
         drained = DeferredList([factory.drain() for factory in self._factories])
         deadline = self._reactor.callLater(self._settings.limits.drain_seconds, self._abort)
         await drained
+        await self._storage.stop(self._settings.limits.drain_seconds)
         if deadline.active():
             deadline.cancel()
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         for entry in self._vendors.values():
             await entry.relay.close()
-        self._retention.stop()
-        await self._in_thread(self._store.close)
         self._threads.stop()
 
     def _abort(self) -> None:

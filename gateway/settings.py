@@ -6,7 +6,6 @@ Nothing is opened or listened on here, except for the settings file itself.
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import platform
 import re
@@ -14,16 +13,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gateway.listener_settings import Listener
 from gateway.log_settings import LogSettings
+from gateway.notice_settings import NoticeSettings, WebhookSettings
+from gateway.queue.settings import QueueSettings
 from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
 from gateway.store_settings import Store
 from gateway.tables import Problem, read_table
 from gateway.tls_settings import Tls
+from gateway.urls import is_loopback, url_problem
 from gateway.vendor import is_vendor
 
 __all__ = ["Limits", "Listener", "Settings", "SettingsError", "embedded", "read_settings"]
@@ -51,7 +52,8 @@ class VendorSettings:
     roots to trust in place of the system's. exchange_seconds bounds a whole exchange, below the minute that many
     clients wait for the reply to their data; login_seconds the question whether a key is good. mailbox_host is where
     the vendor's mailbox users log in by IMAP over TLS; their mail is sent with key. streams and templates say what
-    another vendor's message streams and templates are called here.
+    another vendor's message streams and templates are called here. rate_per_second bounds what the queue sends with one
+    key; None: nothing does.
     """
 
     api: str
@@ -65,13 +67,14 @@ class VendorSettings:
     mailbox_port: int = 993
     streams: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
+    rate_per_second: float | None = None
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The API has to be one we know; keys travel over TLS, or not beyond this machine."""
         if not is_vendor(self.api):
             yield "api", f'no vendor "{self.api}" is known'
         if self.url:
-            problem = _url_problem(self.url)
+            problem = url_problem(self.url)  # the path of each request is put behind it, so no query
             if problem:
                 yield "url", problem
 
@@ -85,7 +88,7 @@ class Console:
     def problems(self) -> Iterator[tuple[str, str]]:
         """Whoever reaches the pages may read them."""
         interface = re.search(r":interface=((?:\\.|[^:\\])*)", self.endpoint)
-        if interface is None or not _is_loopback(interface[1].replace("\\", "")):
+        if interface is None or not is_loopback(interface[1].replace("\\", "")):
             yield "endpoint", "expected a loopback address, such as tcp:8025:interface=127.0.0.1"
 
 
@@ -127,6 +130,9 @@ class Settings:
     store: Store = field(default_factory=Store)
     vendors: dict[str, VendorSettings] = field(default_factory=lambda: {"postscale": VendorSettings("postscale")})
     routes: tuple[Route, ...] = ()
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
+    webhooks: tuple[WebhookSettings, ...] = ()
     console: Console = Console()
     sandbox: Sandbox = Sandbox()
     log: LogSettings = field(default_factory=LogSettings)
@@ -149,6 +155,13 @@ class Settings:
                         f"routes[{number}].vendors",
                         f"there is no [vendors.{name}]; there are: {', '.join(self.vendors)}",
                     )
+        names = [webhook.known_as for webhook in self.webhooks]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield (
+                    f"webhooks[{number}].name",
+                    f"expected a name of its own: another webhook is called {name} already",
+                )
         for number, listener in enumerate(self.listeners):
             if not any(map(self.key_vendor, listener.spoken)) and not any(one.key for one in self.vendors.values()):
                 apis = " or ".join(f'"{one}"' for one in listener.spoken)
@@ -208,24 +221,3 @@ def _is_hostname(name: str) -> bool:
         return ipaddress.ip_address(literal[2]).version == (6 if literal[1] else 4)
     except ValueError:
         return False
-
-
-def _url_problem(url: str) -> str | None:
-    refusal = f'expected "https://...", or "http://..." for a loopback address, got {json.dumps(url)}'
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return refusal
-    # urlsplit() passes over blanks and controls; the path of each request is put behind the URL, so nothing may follow
-    if any(c.isspace() or not c.isprintable() for c in url) or "@" in parts.netloc or parts.query or parts.fragment:
-        return refusal
-    is_safe = bool(host) if parts.scheme == "https" else parts.scheme == "http" and _is_loopback(host)
-    return None if is_safe else refusal
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -26,7 +26,7 @@ def received_field(hop: Hop, hostname: str, message_id: str, at: float) -> Heade
     """
     address = f"[IPv6:{hop.peer}]" if ":" in hop.peer else f"[{hop.peer}]"
     way = f"from {hop.hello_name or 'unknown'} ({address}) by {hostname} with {hop.transmission_type}"
-    return HeaderField("Received", f"{way} id {message_id}; {_date(int(at))}")
+    return HeaderField("Received", f"{way} id {message_id}; {field_date(int(at))}")
 
 
 def missing_fields(fields: Sequence[HeaderField], hostname: str, message_id: str, at: float) -> tuple[HeaderField, ...]:
@@ -34,13 +34,14 @@ def missing_fields(fields: Sequence[HeaderField], hostname: str, message_id: str
     there = {field.name.lower() for field in fields}
     made = []
     if "date" not in there:
-        made.append(HeaderField("Date", _date(int(at))))
+        made.append(HeaderField("Date", field_date(int(at))))
     if "message-id" not in there:
         made.append(HeaderField("Message-ID", f"<{message_id}@{hostname}>"))
     return tuple(made)
 
 
 @lru_cache(maxsize=1)
-def _date(at_second: int) -> str:
-    """The date of a field, in universal time, which we know: so +0000 and not -0000 (RFC 5322 §3.3)."""
+def field_date(at_second: int) -> str:
+    """The date of a field from whole seconds since 1970, in universal time, which we know: so +0000 and not -0000
+    (RFC 5322 §3.3)."""
     return formatdate(at_second).replace("-0000", "+0000")

@@ -9,7 +9,7 @@ import importlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway import recast
 from gateway.batch import BatchCall, BatchTranslation, concerns_all, translated
@@ -101,7 +101,8 @@ class Dialect:
     user_name is the constant user name that goes with an API key as password, compared without case; empty when there
     is none. key_twice: an API key is both user name and password. mailboxes: a user name that is an address is a
     mailbox, which may send only as itself. recipients is how many a message may have. user_names is the rule for those
-    of SMTP credentials.
+    of SMTP credentials. default_mode is how mail leaves where no route says it, default_notices what tells the sender
+    of what failed after acceptance (routing.NOTICES).
     """
 
     name: str
@@ -113,6 +114,8 @@ class Dialect:
     mailboxes: bool = False
     recipients: int = 100
     user_names: UserNames = USER_NAMES
+    default_mode: Literal["direct", "queued", "spill"] = "direct"
+    default_notices: tuple[str, ...] = ("dsn",)
 
 
 class Vendor(Protocol):

@@ -101,11 +101,19 @@ ROUTE = """
 account = "via_{name}"
 vendors = ["{name}"]
 losses = {losses}
+mode = "direct"
 """
 EITHER = """
 [[routes]]
 account = "via_either"
 vendors = ["relaypost", "postmark"]
+mode = "direct"
+"""
+# Postmark's dialect by default answers before the vendor has; here the vendor's own word is what is checked
+DIRECT = """
+[[routes]]
+dialect = "postmark"
+mode = "direct"
 """
 
 
@@ -125,7 +133,7 @@ def _settings(folder: Path, ports: dict[str, int], mailbox_port: int, ca_file: P
         more = MORE_OF_VENDOR[name].replace("{mailbox_port}", str(mailbox_port))
         tables.append(more.replace("{ca_file}", str(ca_file)))
     tables += (ROUTE.format(name=name, losses=ALL_LOSSES) for name in VENDORS)
-    tables.append(EITHER)
+    tables += (EITHER, DIRECT)
     return "".join(tables)
 
 

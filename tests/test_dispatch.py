@@ -9,10 +9,14 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.accounts.account import Account
+from gateway.attempts import Attempts
 from gateway.departures import Departures, NoDepartureError, VendorEntry
-from gateway.dispatch import Clocks, Dispatch, Incoming
+from gateway.direct import DirectAttempts
+from gateway.dispatch import Dispatch
+from gateway.incoming import Clocks, Incoming, Reader
 from gateway.message import Content, Envelope, SendOptions, Submission
 from gateway.outcome import Cause, Reply
+from gateway.partial import TakenPaths
 from gateway.routing import Route
 from gateway.trace import Hop
 from gateway.vendor import ApiAnswer, load
@@ -30,7 +34,7 @@ class CannedRelay:
         self.answers = iter(answers)
         self.asked: list[Any] = []
 
-    async def attempt(self, exchange, *, large):
+    async def attempt(self, exchange, note, *, large, deadline_seconds=None):
         request = next(exchange)
         while True:
             self.asked.append(request.json["to"])
@@ -40,15 +44,21 @@ class CannedRelay:
                 return stop.value
 
 
+class Logged:
+    """A message store that only logs."""
+
+    def log(self, arrival, result, *, is_accepted):
+        """Nobody reads it here."""
+
+
 def dispatch_with(*answers: ApiAnswer) -> tuple[Dispatch, CannedRelay]:
     relay = CannedRelay(answers)
     entry = VendorEntry("main", VENDOR, "http://127.0.0.1", None, relay)
     departures = Departures({"main": entry}, ())
-    clocks = Clocks(lambda: 0.0, lambda: 0.0)
-    dispatch = Dispatch(
-        departures, {"postscale": VENDOR}, lambda event: None, clocks, "gateway.test", None, lambda *_: None
-    )
-    return dispatch, relay
+    clocks, reader = Clocks(lambda: 0.0, lambda: 0.0), Reader({"postscale": VENDOR}, "gateway.test", None)
+    attempts = Attempts(clocks, lambda event: None, lambda *_: None)
+    direct = DirectAttempts(attempts, reader, TakenPaths(clocks.seconds), lambda event: None)
+    return Dispatch(departures, reader, direct, Logged(), clocks, lambda event: None), relay
 
 
 def submit(dispatch: Dispatch, *recipients: str) -> Reply:
@@ -89,8 +99,8 @@ def test_a_message_may_be_as_large_as_the_largest_vendor_takes_but_no_larger_tha
     for tag, leaves in (("big", True), ("other", False)):
         submission = Submission("m1", Envelope("a@x.example", ("b@x.example",)), content, SendOptions(tags=(tag,)))
         if leaves:
-            assert everything.choose(account, submission).entry is large
+            assert everything.plan(account, submission).departures[0].entry is large
         else:
             with pytest.raises(NoDepartureError) as refused:
-                everything.choose(account, submission)
+                everything.plan(account, submission)
             assert refused.value.outcome.cause is Cause.TOO_LARGE

@@ -17,7 +17,11 @@ NO_IO = {
         "grammar", "replies", "extensions", "session", "conversation", "verbs", "authentication", "lines", "maildata",
         "sasl", "events", "limits", "proxy_header",
     )
-} | {"gateway.vendor", "gateway.message", "gateway.outcome"}  # fmt: skip
+} | {
+    "gateway.vendor", "gateway.message", "gateway.outcome", "gateway.notices.dsn", "gateway.notices.fields",
+    "gateway.notices.verdicts", "gateway.notices.wording", "gateway.queue.schedule", "gateway.queue.breaker",
+    "gateway.queue.lanes",
+}  # fmt: skip
 OUTSIDE_WORLD = {
     "twisted", "treq", "klein", "OpenSSL", "time", "datetime", "socket", "ssl", "select", "selectors", "asyncio", "os",
     "io", "pathlib", "tempfile", "threading", "subprocess", "sqlite3", "random", "secrets", "urllib.request", "http",
@@ -106,6 +110,24 @@ def test_content_knows_only_the_neutral_model(module):
 def test_the_store_knows_only_the_neutral_model_and_what_a_credential_is_made_of(module):
     known = {one for one in ours(module) if not under(one, "gateway.store")}
     assert known <= {"gateway.message", "gateway.scram"}
+
+
+@pytest.mark.parametrize("module", in_package("gateway.notices"))
+def test_notices_are_called_by_the_queue_and_know_nothing_of_it(module):
+    forbidden = (
+        "gateway.queue", "gateway.smtp", "gateway.vendors", "gateway.dispatch", "gateway.delivery", "gateway.relay",
+        "gateway.settings", "gateway.console", "gateway.http_client", "gateway.store.sqlite", "gateway.store.postgres",
+    )  # fmt: skip
+    assert [one for one in ours(module) if under(one, *forbidden)] == []
+
+
+@pytest.mark.parametrize("module", in_package("gateway.queue"))
+def test_the_queue_knows_neither_sessions_nor_pages_nor_a_database(module):
+    forbidden = (
+        "gateway.smtp", "gateway.delivery", "gateway.dispatch", "gateway.console", "gateway.notices",
+        "gateway.settings", "gateway.http_client", "gateway.store.sqlite", "gateway.store.postgres", "gateway.sandbox",
+    )  # fmt: skip
+    assert [one for one in ours(module) if under(one, *forbidden)] == []
 
 
 @pytest.mark.parametrize("module", in_package("gateway.sandbox"))

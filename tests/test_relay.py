@@ -46,16 +46,30 @@ def test_a_request_that_the_deadline_would_cut_is_not_begun():
     clock = Clock()
     client = SlowClient(clock, answer_seconds=0.7)
     relay = Relay(client, clock.seconds, None, exchange_seconds=10.0, login_seconds=1.0)
-    answers = result_of(relay.attempt(many_requests(30), large=False))
+    noted: list[Any] = []
+    answers = result_of(relay.attempt(many_requests(30), lambda *one: noted.append(one), large=False))
     unsent = [one for one in answers.values() if isinstance(one, NoAnswer)]
     assert min(client.deadlines) > 2 * 0.7 - 1e-9
     assert len(unsent) == 30 - len(client.deadlines) > 0
     assert not any(one.wholly_written for one in unsent)
+    assert [(request.method, round(seconds, 1)) for request, _, seconds in noted] == [("POST", 0.7)] * len(
+        client.deadlines
+    )
 
 
 def test_a_single_request_has_all_the_time():
     clock = Clock()
     client = SlowClient(clock, answer_seconds=9.0)
     relay = Relay(client, clock.seconds, None, exchange_seconds=10.0, login_seconds=1.0)
-    assert result_of(relay.attempt(many_requests(1), large=False))["0"].status == 202
+    assert result_of(relay.attempt(many_requests(1), lambda *_: None, large=False))["0"].status == 202
     assert client.deadlines == [10.0]
+
+
+def test_a_deadline_can_only_be_shorter_than_the_usual():
+    clock = Clock()
+    client = SlowClient(clock, answer_seconds=0.1)
+    relay = Relay(client, clock.seconds, None, exchange_seconds=10.0, login_seconds=1.0)
+    for wanted, given in ((3.0, 3.0), (30.0, 10.0)):
+        client.deadlines.clear()
+        result_of(relay.attempt(many_requests(1), lambda *_: None, large=False, deadline_seconds=wanted))
+        assert client.deadlines == [given]

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.features import Feature
 from gateway.message import Content, Envelope, Mailbox, SendOptions, Submission
-from gateway.routing import Route, Sender, choose_route, choose_vendor, fits
+from gateway.routing import Route, Sender, choose_route, fits, what_stops
 
 SENDER = Sender("internal", "shop", "postmark")
 ALL = frozenset(Feature)
@@ -56,26 +56,22 @@ def test_a_message_without_an_author_fits_no_from_domain():
     assert not fits(Route(("a",), from_domain="shop.example"), SENDER, nobody)
 
 
-def test_the_first_vendor_that_can_say_it_is_chosen():
-    message = submission(tags=("a",))
-    can = {"mute": frozenset(), "able": ALL}
-    assert choose_vendor(Route(("mute", "able")), can, message) == ("able", {})
-
-
-def test_what_nobody_can_say_is_named_for_the_first():
-    name, forbidden = choose_vendor(Route(("mute",)), {"mute": frozenset()}, submission(tags=("a", "b")))
-    assert name == "mute"
-    assert forbidden == {Feature.TAGS: "tags (a, b)"}
-    one = frozenset({Feature.TAGS})
-    assert list(choose_vendor(Route(("one",)), {"one": one}, submission(tags=("a", "b")))[1]) == [Feature.SEVERAL_TAGS]
+def test_each_vendor_is_asked_in_the_routes_order_what_it_cannot_say():
+    can = {"able": ALL, "mute": frozenset(), "one": frozenset({Feature.TAGS})}
+    stopped = what_stops(Route(("mute", "one", "able")), can, submission(tags=("a", "b")))
+    assert list(stopped.items()) == [
+        ("mute", {Feature.TAGS: "tags (a, b)"}),
+        ("one", {Feature.SEVERAL_TAGS: "more than one tag (a, b)"}),
+        ("able", {}),
+    ]
 
 
 def test_a_loss_that_the_route_allows_and_a_hint_do_not_stop_a_message():
     message = submission(tags=("a",), stream="broadcast", track_opens=False)
-    assert choose_vendor(Route(("mute",), losses=("tags",)), {"mute": frozenset()}, message) == ("mute", {})
+    assert what_stops(Route(("mute",), losses=("tags",)), {"mute": frozenset()}, message) == {"mute": {}}
 
 
 def test_a_route_knows_whether_it_has_a_condition():
     assert Route(("a",), losses=("tags",)).is_for_all
     assert not Route(("a",), tag="x").is_for_all
-    assert dict(Route((), losses=("tagz",)).problems()).keys() == {"vendors", "losses[0]"}
+    assert dict(Route((), losses=("tagz",), notices=("dsn", "fax")).problems()).keys() == {"losses[0]", "notices[1]"}

@@ -41,7 +41,7 @@ class Console:
     inbox: None when there is no sandbox. sandboxes: vendor name -> its API, mounted at /sandbox/<name>/v1.
     ready: gives the reasons for not being ready, none when all is well. allowed_hosts: names, without port, that the
     Host header may have. first_message: how to send one, shown while the inbox is empty. magic: the tables of the
-    sandboxes that are mounted.
+    sandboxes that are mounted. bounces: Postmark's bounce API, None where there is no store to read.
     """
 
     app = Klein()
@@ -54,6 +54,7 @@ class Console:
         allowed_hosts: frozenset[str],
         first_message: str = "",
         magic: Sequence[MagicTable] = (),
+        bounces: IResource | None = None,
     ) -> None:
         self._inbox = inbox
         self._sandboxes = sandboxes
@@ -61,6 +62,7 @@ class Console:
         self._allowed_hosts = allowed_hosts
         self._first_message = first_message
         self._magic = magic
+        self._bounces = bounces
         loader = PackageLoader("gateway.console", "templates")
         self._templates = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -142,6 +144,13 @@ class Console:
     def vendor_api(self, request: WebRequest, vendor: str) -> IResource:
         """A vendor's stand-in."""
         return self._sandboxes[vendor]
+
+    @app.route("/api/v1/postmark", branch=True)
+    def bounces_api(self, request: WebRequest) -> IResource:
+        """Postmark's bounce API."""
+        if self._bounces is None:
+            raise LookupError("no bounces")
+        return self._bounces
 
     @app.route("/api/v1/sandbox/summary", methods=["GET"])
     def summary_json(self, request: WebRequest) -> bytes:

@@ -89,15 +89,18 @@ class FeedRows(QueueRows):
         return posts
 
     def finish_webhook_post(self, post: WebhookPost, next_attempt_at: float | None) -> None:
-        """Taken or given up (None), or to be tried again at that time. Nothing happens when the claim was lost."""
+        """Taken or given up (None), or to be tried again at that time, with its attempts as the post counts them.
+
+        Nothing happens when the claim was lost.
+        """
         if next_attempt_at is None:
             self._changed("DELETE FROM webhook_posts WHERE post_id = ? AND claim_token = ?", post.post_id, post.token)
             return
         sql = (
-            "UPDATE webhook_posts SET next_attempt_at = ?, attempts = attempts + 1, claim_token = NULL,"
+            "UPDATE webhook_posts SET next_attempt_at = ?, attempts = ?, claim_token = NULL,"
             " claim_clock = NULL, claimed_until = NULL WHERE post_id = ? AND claim_token = ?"
         )
-        self._changed(sql, next_attempt_at, post.post_id, post.token)
+        self._changed(sql, next_attempt_at, post.attempts, post.post_id, post.token)
 
 
 def _bounce_conditions(selection: Selection, tag: str, stream: str) -> Condition:

@@ -36,6 +36,10 @@ class StoreError(OSError):
     """The store cannot be used; the text names the database, without password, and says why."""
 
 
+class StoreFullError(StoreError):
+    """There is no room left for more."""
+
+
 class Transaction(Protocol):
     """What can be done in a job. All of it is committed, or nothing; calls block, so jobs run in threads.
 
@@ -137,7 +141,8 @@ class Transaction(Protocol):
         """Take up to so many due deliveries."""
 
     def finish_webhook_post(self, post: WebhookPost, next_attempt_at: float | None) -> None:
-        """Taken or given up (None), or to be tried again at that time."""
+        """Taken or given up (None), or to be tried again at that time, with its attempts as the post counts them: a
+        post that is given back unattempted has as many as before."""
 
     # -- keeping house
 

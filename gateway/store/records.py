@@ -151,6 +151,8 @@ class Step:
     lane: str = ""
     warned: bool = False
     at: float = 0.0
+    attempts_before: tuple[Attempt, ...] = ()
+    """Those at other vendors of the route, right before the attempt."""
 
 
 @dataclass(frozen=True, slots=True)

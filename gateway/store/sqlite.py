@@ -12,7 +12,7 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorFromThreads
 
 from gateway.store.database import Cursor, Taken, storable
-from gateway.store.interface import StoreError
+from gateway.store.interface import StoreError, StoreFullError
 from gateway.store.threaded import ThreadedStore
 
 SCHEMA = ("credentials.sql", "mechanisms.sql", "tokens.sql", "mail.sql")
@@ -124,7 +124,10 @@ class SqliteDatabase:
 
     def told(self, error: Exception) -> StoreError | None:
         """SQLite's words, with the name of the file."""
-        return StoreError(f"{self._path}: {error}") if isinstance(error, sqlite3.Error) else None
+        if not isinstance(error, sqlite3.Error):
+            return None
+        kind = StoreFullError if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL else StoreError
+        return kind(f"{self._path}: {error}")
 
     def is_worth_repeating(self, error: Exception) -> bool:
         """Never: SQLite has waited already, and has no connection that may break."""

@@ -23,8 +23,8 @@ class StepRows(QueueRows):
         ours = row is not None and row[0] == claim.token
         changed = step.recipients if ours else (one for one in step.recipients if one.state is State.RELAYED)
         self._change(step.message_id, changed)
-        if step.attempt is not None:
-            self._log_attempt(step.message_id, step.attempt)
+        for attempt in (*step.attempts_before, *((step.attempt,) if step.attempt is not None else ())):
+            self._log_attempt(step.message_id, attempt)
             self._changed("UPDATE messages SET attempts = attempts + 1 WHERE message_id = ?", step.message_id)
         if ours:
             self._give_back(step)

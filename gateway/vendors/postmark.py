@@ -48,6 +48,9 @@ DIALECT = Dialect(
     recipients=RECIPIENTS,
     mechanisms=("PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5"),
     enhanced_status_codes=True,
+    # Its endpoint takes a message first, and tells of what fails later as a bounce
+    default_mode="queued",
+    default_notices=("bounce",),
     wording={
         # The one reply that is known of this vendor (a session of 2016); the others are the field's own
         Cause.USER_NAME_INVALID: Reply(535, "Error: authentication failed", "5.7.8"),

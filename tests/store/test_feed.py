@@ -68,10 +68,13 @@ def test_a_delivery_is_made_by_one_and_again_when_it_was_not_taken(store, open_s
     (mine,) = claim_posts(store)
     assert replace(mine, token="") == POST
     assert claim_posts(open_store()) == []
-    store.run(lambda one: one.finish_webhook_post(mine, NOW + 30))
+    store.run(lambda one: one.finish_webhook_post(replace(mine, attempts=1), NOW + 30))
     (again,) = claim_posts(store, NOW + 30)
     assert (again.post_id, again.attempts) == ("p-1", 1)
-    store.run(lambda one: one.finish_webhook_post(again, None))
+    store.run(lambda one: one.finish_webhook_post(again, NOW + 40))
+    (given_back,) = claim_posts(store, NOW + 40)
+    assert given_back.attempts == 1
+    store.run(lambda one: one.finish_webhook_post(given_back, None))
     assert [one.post_id for one in claim_posts(store, NOW + 50)] == ["p-2"]
 
 

@@ -1,5 +1,5 @@
-// Calls Postmark's API with its own library: node call_with_postmark.js HOST TOKEN CALL [DOCUMENT], where the call is
-// email, template, batch, template_batch or server.
+// Calls Postmark's API with its own library: node call_with_postmark.js HOST TOKEN CALL [DOCUMENT]. CALL is email,
+// template, batch, template_batch, server, bounces, bounce, dump, activate or statistics; HOST may have a path behind it.
 // Prints the answer as JSON, or {"error": class, "code", "status", "recipients"}.
 const postmark = require("postmark");
 
@@ -12,6 +12,11 @@ const calls = {
   batch: () => client.sendEmailBatch(document),
   template_batch: () => client.sendEmailBatchWithTemplates(document),
   server: () => client.getServer(),
+  bounces: () => client.getBounces(document),
+  bounce: () => client.getBounce(document.id),
+  dump: () => client.getBounceDump(document.id),
+  activate: () => client.activateBounce(document.id),
+  statistics: () => client.getDeliveryStatistics(),
 };
 
 calls[call]()

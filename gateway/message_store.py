@@ -1,0 +1,124 @@
+"""The message store as the walk sees it: what is accepted for later is kept, what became of the rest is logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gateway.attempts import Gate, Result
+from gateway.events import Reporter, Stored
+from gateway.incoming import Clocks
+from gateway.message_log import Entry, MessageLog
+from gateway.outcome import Deferred, Outcome, Unknown
+from gateway.queue.notices import Notices, notice_kinds
+from gateway.queue.schedule import Schedule
+from gateway.queue.steps import Progress, after_attempts, recipients_after, rules_of
+from gateway.store.interface import Store, Transaction
+from gateway.store.records import WAITING, Recipient, State, Step, StoredEvent, StoredMessage
+from gateway.storing import Arrival, Records, event, pieces, received
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What a message store needs. woken is told the lane and the account of a message that may be attempted now;
+    posted is called when there are webhook posts to deliver; randomness gives numbers between 0 and 1."""
+
+    store: Store
+    records: Records
+    schedule: Schedule
+    clocks: Clocks
+    randomness: Callable[[], float]
+    notices: Notices
+    woken: Callable[[str, str], None]
+    posted: Callable[[], None]
+    report: Reporter
+
+
+class MessageStore:
+    """Keeps messages that wait, and logs those that do not."""
+
+    def __init__(self, keeping: Keeping, log: MessageLog, spill_gate: Gate, spill_seconds: float) -> None:
+        self.spill_gate = spill_gate
+        self.spill_seconds = spill_seconds
+        self._keeping = keeping
+        self._log = log
+
+    async def keep(self, arrival: Arrival, result: Result | None = None) -> None:
+        """Store a message, with what came of its attempts if some were made; ends once it is on stable storage.
+
+        StoreError: nothing of it was kept.
+        """
+        keeping = self._keeping
+        now = keeping.clocks.wall_seconds()
+        fresh = tuple(Recipient(path, State.QUEUED) for path in arrival.incoming.envelope.forward_paths)
+        message = keeping.records.message(arrival, fresh, next_attempt_at=now)
+        progress = Progress(message, Step(message.message_id, fresh, now))
+        if result is not None:
+            rules = rules_of(arrival.plan, keeping.schedule)
+            progress = after_attempts(message, result, rules, now, keeping.randomness())
+        if await keeping.store.write(self._job(arrival, progress, now)):
+            keeping.posted()
+        self._tell(progress.message)
+        if result is None:
+            keeping.woken(message.lane, message.account_name)
+
+    def log(self, arrival: Arrival, result: Result, *, is_accepted: bool) -> None:
+        """Log a message that is done with: the client has it still, or the vendor has."""
+        keeping = self._keeping
+        now = keeping.clocks.wall_seconds()
+        rules = rules_of(arrival.plan, keeping.schedule)
+        fresh = [Recipient(path, State.QUEUED) for path in arrival.incoming.envelope.forward_paths]
+        after = recipients_after(fresh, result, rules, has_expired=False)
+        final = tuple(_final(one, result.outcomes[one.path], is_accepted=is_accepted) for one in after)
+        message = keeping.records.message(arrival, final)
+        self._log.add(Entry(message, result.attempts, tuple(_events(message, now)), keeping.notices))
+
+    def _job(self, arrival: Arrival, progress: Progress, now: float) -> Callable[[Transaction], bool]:
+        notices, message = self._keeping.notices, progress.message
+        kinds = notice_kinds(arrival.plan.route, arrival.incoming.account.dialect)
+
+        def write(transaction: Transaction) -> bool:
+            transaction.add_message(message, pieces(arrival.incoming.spool), progress.attempts)
+            posts = notices.add_events(transaction, message, (received(message, now), *progress.events))
+            if progress.ended:
+                notices.of(transaction, message, progress.ended, kinds, now, arrival.submission.options)
+            return posts
+
+        return write
+
+    def _tell(self, message: StoredMessage) -> None:
+        waiting = sum(one.state in WAITING for one in message.recipients)
+        self._keeping.report(
+            Stored(
+                session_id=message.session_id,
+                message_id=message.message_id,
+                account=message.account_name,
+                mode=message.mode,
+                lane=message.lane,
+                recipients=waiting,
+                size_octets=message.size_octets,
+            )
+        )
+
+
+def _final(one: Recipient, outcome: Outcome, *, is_accepted: bool) -> Recipient:
+    """The state in the log of a recipient whose client has had its answer: what is not accepted is the client's."""
+    if one.state is State.RELAYED or (is_accepted and one.state is State.REFUSED):
+        return one
+    return Recipient(
+        one.path,
+        State.REJECTED,
+        is_unknown=isinstance(outcome, Unknown),
+        vendor=one.vendor,
+        cause=one.cause,
+        reason=outcome.reason if isinstance(outcome, Deferred | Unknown) else one.reason,
+    )
+
+
+def _events(message: StoredMessage, now: float) -> Iterator[StoredEvent]:
+    """What happened to a message that is not kept: each state, with the recipients that are in it."""
+    yield received(message, now)
+    for state in (State.RELAYED, State.REFUSED, State.REJECTED):
+        those = [one for one in message.recipients if one.state is state]
+        if those:
+            yield event(now, state.value, message.message_id, those)

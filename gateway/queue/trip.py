@@ -1,0 +1,268 @@
+"""A trip: one claimed message from the store to its vendors, and what came of it back into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from twisted.python.failure import Failure
+
+from gateway.attempts import Attempts, Errand, Result
+from gateway.content.spool import Spool
+from gateway.content.structure import UnreadableError
+from gateway.departures import Departures, NoDepartureError, Plan
+from gateway.events import Alarm, Ended, Failed, Held, InDoubt, Reporter, Waiting
+from gateway.incoming import Clocks, Incoming, Reader
+from gateway.message import SendOptions
+from gateway.outcome import Cause, Deferred, Outcome, Refused, Unknown
+from gateway.queue.lanes import Reservation
+from gateway.queue.notices import Notices, notice_kinds
+from gateway.queue.schedule import Schedule
+from gateway.queue.steps import Progress, after_attempts, in_doubt, put_off, queued, rules_of, with_doubt
+from gateway.routing import Route
+from gateway.store.interface import Store, StoreError, Transaction
+from gateway.store.records import Claim, Recipient, State, StoredMessage
+from gateway.storing import Records, SealError
+from gateway.vendor import DialectError
+
+LEASE_RESERVE = 0.2  # of the lease: an attempt ends before, so that its end is written while the claim still holds
+WRITE_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, *(30.0,) * 10)  # five minutes, after which the lease has ended too
+LEAST_WAIT_SECONDS = 5.0  # for a message that found every lane full: a turn of the others, and no reading in circles
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What trips are made with. randomness gives numbers between 0 and 1; wait_seconds tells how long a lane is closed.
+
+    pause ends after so many seconds.
+    """
+
+    store: Store
+    departures: Departures
+    reader: Reader
+    attempts: Attempts
+    records: Records
+    schedule: Schedule
+    notices: Notices
+    clocks: Clocks
+    randomness: Callable[[], float]
+    report: Reporter
+    spool_folder: Path | None
+    spool_memory_octets: int
+    lease_seconds: float
+    wait_seconds: Callable[[str], float]
+    pause: Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the writing of a step has led to: when the message is due again, a DSN that may leave now, webhook posts.
+
+    is_ours is False when the claim had been lost.
+    """
+
+    is_ours: bool = False
+    next_attempt_at: float | None = None
+    dsn: bool = False
+    posts: bool = False
+
+
+class LostContentError(Exception):
+    """The store has less of a message than it took."""
+
+
+class Trip:
+    """One claim's trip. The reservation is closed by whoever made it."""
+
+    def __init__(self, means: Means, claim: Claim, reservation: Reservation) -> None:
+        self._means = means
+        self._claim = claim
+        self._reservation = reservation
+        self._options = SendOptions()
+        self._kinds: tuple[str, ...] = ()
+        self._has_begun = False
+
+    async def make(self) -> Told:
+        """Attempt the message. StoreError: nothing is written; the lease will end."""
+        means, message = self._means, self._claim.message
+        spool = Spool(means.spool_folder, means.spool_memory_octets)
+        try:
+            await self._fill(spool)
+            return await self._with_content(means.records.incoming(message, spool))
+        except StoreError:
+            raise
+        except (LostContentError, SealError) as error:
+            means.report(Alarm(f"{message.message_id}: {error}"))
+            return await self._without_attempt(_fault(error), Route())
+        except Exception as error:  # a fault of our own: the message must neither vanish nor come round at once
+            means.report(Failed(message.session_id, Failure().getTraceback()))
+            told = f"a fault of the gateway: {type(error).__name__}"
+            outcome = Unknown(told) if self._has_begun else Deferred(Cause.UNAVAILABLE, told)
+            return await self._without_attempt(outcome, Route())
+        finally:
+            spool.close()
+
+    async def _fill(self, spool: Spool) -> None:
+        """Read the content, piece by piece: no transaction stays open for a large one."""
+        message_id, number = self._claim.message.message_id, 0
+        while spool.size_octets < self._claim.message.size_octets:
+            piece = await self._means.store.read(_piece_of(message_id, number))
+            if piece is None:
+                raise LostContentError(f"its stored content ends after {spool.size_octets} octets")
+            spool.write(piece)
+            number += 1
+
+    async def _with_content(self, incoming: Incoming) -> Told:
+        means, message = self._means, self._claim.message
+        try:
+            submission = await means.reader.read(incoming, message.received_at)
+            plan = means.departures.plan(incoming.account, submission, message.moved_to)
+        except (UnreadableError, DialectError) as error:
+            return await self._without_attempt(Refused(Cause.INVALID, str(error)), Route())
+        except NoDepartureError as error:
+            if isinstance(error.outcome, Deferred):
+                means.report(Alarm(error.outcome.reason))
+            return await self._without_attempt(error.outcome, error.route)
+        self._options = submission.options
+        self._kinds = notice_kinds(plan.route, str(message.account.get("dialect", "")))
+        return await self._with_plan(incoming, plan)
+
+    async def _without_attempt(self, outcome: Outcome, route: Route) -> Told:
+        """What cannot leave at all ends or waits as if a vendor had said so."""
+        message = self._claim.message
+        self._kinds = notice_kinds(route, str(message.account.get("dialect", "")))
+        paths = queued(message)
+        plan = Plan(route, ())
+        result = Result(dict.fromkeys(paths, outcome), dict.fromkeys(paths, ""))
+        return await self._write(self._after(message, result, plan))
+
+    async def _with_plan(self, incoming: Incoming, plan: Plan) -> Told:
+        means, message = self._means, self._claim.message
+        doubt = None
+        if self._claim.was_in_flight:
+            doubt = in_doubt(message, rules_of(plan, means.schedule), means.clocks.wall_seconds())
+            vendor = message.lane.partition("/")[0]
+            means.report(InDoubt(message.session_id, message.message_id, message.account_name, vendor))
+            message = doubt.message
+            if not queued(message):
+                return await self._write(doubt)
+        ours = await means.store.write(lambda transaction: transaction.begin([self._claim]))
+        if message.message_id not in ours:
+            return Told()
+        self._has_begun = True
+        result = await self._attempts(message, incoming, plan)
+        progress = self._after(message, result, plan) if result.attempts else self._put_off(message, plan)
+        if doubt is not None:
+            progress = with_doubt(doubt, progress)
+        return await self._write(progress)
+
+    def _put_off(self, message: StoredMessage, plan: Plan) -> Progress:
+        """No lane was open: nothing was tried, and nothing is known that was not known before."""
+        means = self._means
+        waits = [means.wait_seconds(one.lane) for one in plan.departures]
+        wait_seconds = max(LEAST_WAIT_SECONDS, min(waits))
+        return put_off(message, means.clocks.wall_seconds(), wait_seconds, plan.departures[0].lane)
+
+    async def _attempts(self, message: StoredMessage, incoming: Incoming, plan: Plan) -> Result:
+        """Those who may have been served at one vendor are asked about there alone; the rest by the whole plan."""
+        by_vendor: dict[str, list[str]] = {}
+        for one in queued(message).values():
+            is_pinned = one.is_unknown and any(way.entry.name == one.vendor for way in plan.departures)
+            by_vendor.setdefault(one.vendor if is_pinned else "", []).append(one.path)
+        result = Result({}, {})
+        for vendor, paths in by_vendor.items():
+            pinned = tuple(one for one in plan.departures if one.entry.name == vendor)
+            some = replace(plan, departures=pinned or plan.departures)
+            errand = Errand(
+                session_id=message.session_id,
+                message_id=message.message_id,
+                account_name=message.account_name,
+                reverse_path=message.envelope.reverse_path,
+                paths=tuple(paths),
+                large=not incoming.spool.in_memory,
+                deadline_seconds=self._means.lease_seconds * (1 - LEASE_RESERVE) / len(by_vendor),
+            )
+            result = result.joined(await self._means.attempts.run(errand, some, self._reservation))
+        return result
+
+    def _after(self, message: StoredMessage, result: Result, plan: Plan) -> Progress:
+        means = self._means
+        now = means.clocks.wall_seconds()
+        lane = plan.departures[0].lane if plan.departures else ""
+        return after_attempts(message, result, rules_of(plan, means.schedule), now, means.randomness(), lane)
+
+    async def _write(self, progress: Progress) -> Told:
+        """Write the step, its events and its notices in one transaction."""
+        means, claim, kinds, options = self._means, self._claim, self._kinds, self._options
+        message, now = progress.message, means.clocks.wall_seconds()
+
+        def job(transaction: Transaction) -> Told:
+            if not transaction.finish(claim, progress.step):
+                return Told()
+            posts = bool(progress.events) and means.notices.add_events(transaction, message, progress.events)
+            dsn = ""
+            if progress.ended:
+                dsn = means.notices.of(transaction, message, progress.ended, kinds, now, options)
+            if progress.delayed:
+                dsn = means.notices.warn(transaction, message, progress.delayed, kinds, now) or dsn
+            return Told(True, message.next_attempt_at, bool(dsn), posts)
+
+        def step_alone(transaction: Transaction) -> Told:
+            if not transaction.finish(claim, progress.step):
+                return Told()
+            transaction.add_events(progress.events)
+            return Told(True, message.next_attempt_at)
+
+        try:
+            told = await self._written(job)
+        except StoreError:
+            raise
+        except Exception:  # a notice that cannot be made must not have the message sent again and again
+            means.report(Failed(message.session_id, Failure().getTraceback()))
+            told = await self._written(step_alone)
+        if told.is_ours:
+            tell(means.report, progress, now)
+        return told
+
+    async def _written(self, job: Callable[[Transaction], Told]) -> Told:
+        """A vendor may have the message: so its end is written, however long the store is away."""
+        for wait_seconds in WRITE_WAITS_SECONDS:
+            try:
+                return await self._means.store.write(job)
+            except StoreError as error:
+                message_id = self._claim.message.message_id
+                self._means.report(Alarm(f"what came of {message_id} cannot be written: {error}"))
+                await self._means.pause(wait_seconds)
+        return await self._means.store.write(job)
+
+
+def _fault(error: Exception) -> Outcome:
+    """Content that is lost is lost for good; a key that does not open may be that of another settings file."""
+    if isinstance(error, LostContentError):
+        return Refused(Cause.UNREADABLE, str(error))
+    return Deferred(Cause.OPERATOR_KEY_REFUSED, str(error))
+
+
+def tell(report: Reporter, progress: Progress, now: float) -> None:
+    """The log lines of a step."""
+    message = progress.message
+    whose = (message.session_id, message.message_id, message.account_name)
+    for one in progress.ended:
+        report(Ended(*whose, one.path, one.state.value, one.vendor, one.vendor_message_id, one.reason))
+    waiting = _in_state(progress, State.QUEUED)
+    if waiting and message.next_attempt_at is not None:
+        seconds = round(max(0.0, message.next_attempt_at - now), 1)
+        report(Waiting(*whose, len(waiting), message.attempts, seconds, waiting[0].reason))
+    held = _in_state(progress, State.HELD)
+    if held:
+        report(Held(*whose, len(held), held[0].reason))
+
+
+def _in_state(progress: Progress, state: State) -> Sequence[Recipient]:
+    return [one for one in progress.message.recipients if one.state is state]
+
+
+def _piece_of(message_id: str, number: int) -> Callable[[Transaction], Any]:
+    return lambda transaction: transaction.content_piece(message_id, number)

@@ -1,0 +1,202 @@
+"""Storage: the store of one process and what works on it: the queue's runner, the message log, webhooks, retention.
+
+It lasts as long as the process; what the settings say is given to use(), at the start and at each reload.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from gateway.accounts.seal import Seal
+from gateway.attempts import Attempts
+from gateway.departures import Departures
+from gateway.direct import DirectAttempts
+from gateway.dispatch import Dispatch
+from gateway.events import Alarm, Failed, Reporter
+from gateway.ids import new_id
+from gateway.incoming import Clocks, Reader
+from gateway.message_log import MessageLog
+from gateway.message_store import Keeping, MessageStore
+from gateway.notice_parts import notices, webhook_sender, webhooks
+from gateway.notices.sender import WebhookSender
+from gateway.partial import TakenPaths
+from gateway.queue.lanes import LaneRules, Lanes, SpillGate
+from gateway.queue.rides import SharedRides
+from gateway.queue.runner import Runner
+from gateway.queue.trip import Means
+from gateway.relay import InThread
+from gateway.retention import Retention
+from gateway.settings import Settings
+from gateway.store.interface import Store
+from gateway.storing import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What storage is given by the process: gateway is a name that no other process has."""
+
+    gateway: str
+    reactor: Any
+    clocks: Clocks
+    report: Reporter
+    in_thread: InThread
+    spool_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What works on the store beside the sessions. Each can be started and stopped."""
+
+    lanes: Lanes
+    runner: Runner
+    retention: Retention
+    webhooks: WebhookSender
+
+
+class Storage:
+    """The store in use, and all that works on it."""
+
+    def __init__(
+        self,
+        store: Store,
+        seal: Seal,
+        key_refused: Callable[[str, str], None],
+        taken: TakenPaths,
+        around: Surroundings,
+    ) -> None:
+        """seal closes the keys of clients; key_refused is told the vendor entry and key of a client whose own key was
+        refused; taken is who of a message's recipients was served while others were not."""
+        self.store = store
+        self._seal = seal
+        own = (around.clocks, around.report, key_refused, around.gateway)
+        self._attempts = Attempts(*own)
+        self._queue_attempts = Attempts(*own, SharedRides(around.clocks.seconds))
+        self._taken = taken
+        self._around = around
+        self._log = MessageLog(store, around.reactor, around.report, self._posted)
+        self._working: Working | None = None
+
+    @property
+    def messages_not_logged(self) -> int:
+        """How many messages of direct mode the log has lost."""
+        return self._log.lost
+
+    def use(self, settings: Settings, departures: Departures, reader: Reader) -> Dispatch:
+        """Work by these settings from now on. Gives the dispatch for the sessions that come.
+
+        Attempts under way end as they began. Retention and the receivers of webhooks are those of the start.
+        SettingsError: all stays as it was.
+        """
+        around, queue = self._around, settings.queue
+        hooks = webhooks(settings)
+        rates = {name: one.rate_per_second for name, one in settings.vendors.items() if one.rate_per_second}
+        rules = LaneRules(queue.attempts_per_lane, queue.breaker, rates, departures.shared)
+        lanes = self._working.lanes if self._working else Lanes(around.clocks.seconds, rules)
+        means = Means(
+            store=self.store,
+            departures=departures,
+            reader=reader,
+            attempts=self._queue_attempts,
+            records=Records(self._seal, queue.schedule),
+            schedule=queue.schedule,
+            notices=notices(settings, hooks, self._seal, self._new_id, queue.expire_seconds),
+            clocks=around.clocks,
+            randomness=random.random,  # jitter need not be unguessable
+            report=around.report,
+            spool_folder=around.spool_folder,
+            spool_memory_octets=settings.limits.spool_memory_octets,
+            lease_seconds=queue.lease_seconds,
+            wait_seconds=lanes.wait_seconds,
+            pause=self._pause,
+        )
+        if self._working is None:
+            clocks, reactor, report = around.clocks, around.reactor, around.report
+            sender = webhook_sender(settings, hooks, self.store, reactor, clocks.wall_seconds, report)
+            runner = Runner(around.gateway, means, lanes, queue, reactor, self._posted)
+            retention = Retention(self.store, settings.store, reactor, clocks.wall_seconds, report)
+            self._working = Working(lanes, runner, retention, sender)
+        else:
+            lanes.change_rules(rules)
+            self._working.runner.change(means, queue)
+        return self._dispatch(settings, means, self._working)
+
+    def start(self) -> None:
+        """Attempt what waits, from now on; after use()."""
+        if self._working is not None:
+            self._working.runner.start()
+            self._working.retention.start()
+            self._working.webhooks.start()
+
+    def look(self) -> None:
+        """Somebody has changed the queue: see what is due."""
+        if self._working is not None:
+            self._working.runner.look()
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Claim nothing more, wait so long for what is in hand, write the log, close the store.
+
+        An attempt that is not over by then counts as unknown when its lease has ended.
+        """
+        enough: Deferred[None] = Deferred()
+        deadline = self._around.reactor.callLater(drain_seconds, self._give_up, enough)
+        Deferred.fromCoroutine(self._drain(enough)).addErrback(self._broken)
+        await enough
+        if deadline.active():
+            deadline.cancel()
+        await self._log.flush()
+        await self._around.in_thread(self.store.close)
+
+    async def _drain(self, enough: Deferred[None]) -> None:
+        try:
+            if self._working is not None:
+                self._working.retention.stop()
+                await self._working.runner.stop()
+                await self._working.webhooks.stop()
+        finally:
+            if not enough.called:
+                enough.callback(None)
+
+    def _give_up(self, enough: Deferred[None]) -> None:
+        if not enough.called:
+            self._around.report(Alarm("attempts are left behind: they count as unknown when their lease has ended"))
+            enough.callback(None)
+
+    def _broken(self, failure: Failure) -> None:
+        self._around.report(Failed("queue", failure.getTraceback()))
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        paused: Deferred[None] = deferLater(self._around.reactor, seconds, lambda: None)
+        return paused
+
+    def _posted(self) -> None:
+        """There are webhook posts to deliver."""
+        if self._working is not None:
+            self._working.webhooks.wake()
+
+    def _new_id(self) -> str:
+        return new_id(self._around.clocks.wall_seconds)
+
+    def _dispatch(self, settings: Settings, means: Means, working: Working) -> Dispatch:
+        around = self._around
+        keeping = Keeping(
+            store=self.store,
+            records=means.records,
+            schedule=means.schedule,
+            clocks=around.clocks,
+            randomness=means.randomness,
+            notices=means.notices,
+            woken=working.runner.woken,
+            posted=self._posted,
+            report=around.report,
+        )
+        messages = MessageStore(keeping, self._log, SpillGate(working.lanes), settings.queue.spill_seconds)
+        direct = DirectAttempts(self._attempts, means.reader, self._taken, around.report)
+        return Dispatch(means.departures, means.reader, direct, messages, around.clocks, around.report)

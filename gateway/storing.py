@@ -1,0 +1,146 @@
+"""Storing: a message becomes a record of the store, and the account that it came from is made again out of one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from gateway.accounts.account import Account
+from gateway.content.spool import Spool
+from gateway.departures import Plan
+from gateway.incoming import Incoming
+from gateway.message import Submission
+from gateway.queue.schedule import Schedule
+from gateway.store.interface import PIECE_OCTETS, StoreError
+from gateway.store.records import WAITING, Recipient, State, StoredEvent, StoredMessage
+from gateway.trace import Hop
+
+ACCOUNT_FIELDS = tuple(field.name for field in dataclasses.fields(Account) if field.name != "own_key")
+HOP_FIELDS = tuple(field.name for field in dataclasses.fields(Hop))
+
+
+class SealError(Exception):
+    """The key that a client brought cannot be had again; the text says why, without it."""
+
+
+class KeySeal(Protocol):
+    """Seals the keys that clients bring, each to its message."""
+
+    def seal(self, user_name: str, secret: str) -> bytes:
+        """The secret, encrypted for that name alone."""
+
+    def open(self, user_name: str, sealed: bytes) -> str:
+        """The secret. StoreError when it was sealed otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message on its way into the store: as it came, as it was read, when, and by which plan it is to leave."""
+
+    incoming: Incoming
+    submission: Submission
+    received_at: float
+    plan: Plan
+    mode: str
+
+
+class Records:
+    """Makes records of messages."""
+
+    def __init__(self, seal: KeySeal, schedule: Schedule) -> None:
+        self._seal = seal
+        self._schedule = schedule
+
+    def message(
+        self,
+        arrival: Arrival,
+        recipients: Sequence[Recipient],
+        attempts: int = 0,
+        next_attempt_at: float | None = None,
+    ) -> StoredMessage:
+        """The record of a message. A key that the client brought is in it, sealed, only while it is needed."""
+        incoming, submission = arrival.incoming, arrival.submission
+        account, content = incoming.account, submission.content
+        waits = any(one.state in WAITING for one in recipients)
+        key = account.own_key if waits else None
+        return StoredMessage(
+            message_id=incoming.message_id,
+            session_id=incoming.session_id,
+            received_at=arrival.received_at,
+            account_name=account.name,
+            account=account_record(account),
+            envelope=incoming.envelope,
+            recipients=tuple(recipients),
+            size_octets=content.size_octets,
+            mode=arrival.mode,
+            lane=arrival.plan.departures[0].lane,
+            sealed_key=self._seal.seal(incoming.message_id, key) if key is not None else None,
+            origin={"listener": account.listener, **{name: getattr(incoming.hop, name) for name in HOP_FIELDS}},
+            header_message_id=next((body.strip() for body in content.bodies("message-id")), ""),
+            author=content.author[0].address if content.author else "",
+            subject=content.subject,
+            idempotency_key=submission.idempotency_key,
+            expires_at=self._schedule.expires_at(arrival.received_at),
+            next_attempt_at=next_attempt_at,
+            attempts=attempts,
+            has_content=waits,
+        )
+
+    def account(self, message: StoredMessage) -> Account:
+        """The account that sent a stored message. SealError when its key cannot be had."""
+        account = Account(**message.account)
+        if message.sealed_key is None:
+            return account
+        try:
+            return replace(account, own_key=self._seal.open(message.message_id, message.sealed_key))
+        except StoreError as error:
+            raise SealError(str(error)) from None
+
+    def incoming(self, message: StoredMessage, spool: Spool) -> Incoming:
+        """A stored message as it came in. SealError when its key cannot be had."""
+        origin = message.origin
+        hop = Hop(*(str(origin.get(name, "")) for name in HOP_FIELDS))
+        account = self.account(message)
+        return Incoming(message.session_id, message.message_id, account, message.envelope, hop, spool)
+
+
+def account_record(account: Account) -> Mapping[str, Any]:
+    """What makes the account again, without its key."""
+    return {name: getattr(account, name) for name in ACCOUNT_FIELDS}
+
+
+def pieces(spool: Spool) -> Iterator[bytes]:
+    """The mail data for the store, whole: StoreError when the spool has given less than it held at first."""
+    size_octets = spool.size_octets
+    for start in range(0, size_octets, PIECE_OCTETS):
+        piece = spool.read(start, min(start + PIECE_OCTETS, size_octets))
+        if len(piece) < min(PIECE_OCTETS, size_octets - start):
+            raise StoreError("the mail data was given back before it was stored")
+        yield piece
+
+
+def event(at: float, name: str, message_id: str, recipients: Sequence[Recipient] = (), **detail: Any) -> StoredEvent:
+    """One thing that happened to a message, with the recipients that it happened to."""
+    told = [recipient_record(one) for one in recipients]
+    return StoredEvent(at, name, message_id, {**({"recipients": told} if told else {}), **detail})
+
+
+def recipient_record(recipient: Recipient) -> Mapping[str, Any]:
+    """A recipient in an event's detail; what is empty is left out."""
+    record = {
+        "path": recipient.path,
+        "vendor": recipient.vendor,
+        "vendor_message_id": recipient.vendor_message_id,
+        "cause": recipient.cause,
+        "reason": recipient.reason,
+    }
+    return {name: value for name, value in record.items() if value}
+
+
+def received(message: StoredMessage, at: float) -> StoredEvent:
+    """The first event of a message that was accepted."""
+    detail = {"account": message.account_name, "mode": message.mode, "from": message.author, "subject": message.subject}
+    paths = [one.path for one in message.recipients if one.state is not State.REJECTED]
+    return StoredEvent(at, "received", message.message_id, detail | {"to": paths})

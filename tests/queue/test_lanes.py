@@ -1,0 +1,131 @@
+"""Lanes: how much of which mail may be attempted now."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.outcome import Accepted, Cause, Deferred, Refused, Unknown
+from gateway.queue.breaker import BreakerRules
+from gateway.queue.lanes import LaneRules, Lanes, Reservation, SpillGate
+
+DOWN = Deferred(Cause.UNAVAILABLE, "503")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def lanes_of(clock: Clock, **rates: float) -> Lanes:
+    return Lanes(clock, LaneRules(3, BreakerRules(2, 30.0, 600.0), rates))
+
+
+def test_a_lane_takes_so_many_at_once_and_its_neighbour_has_its_own(clock):
+    lanes = lanes_of(clock)
+    taken = [Reservation(lanes, "a/1") for _ in range(3)]
+    assert (lanes.room("a/1"), lanes.room("a/2")) == (0, 3)
+    assert taken[0].begin("a/1")
+    taken[0].end("a/1", [Accepted()])
+    taken[0].close()
+    assert lanes.room("a/1") == 1
+
+
+def test_retry_after_pauses_the_lane_and_nothing_else(clock):
+    lanes = lanes_of(clock)
+    one = Reservation(lanes, "a/1")
+    one.begin("a/1")
+    one.end("a/1", [Deferred(Cause.RATE_LIMITED, "429", 40.0)])
+    assert (lanes.room("a/1"), lanes.wait_seconds("a/1"), lanes.room("b/1")) == (0, 40.0, 3)
+    clock.now = 40.0
+    assert lanes.room("a/1") == 3
+
+
+def test_behind_an_open_breaker_there_is_room_for_one_probe_and_then_for_all(clock):
+    lanes = lanes_of(clock)
+    for _ in range(2):
+        lanes.learn("a/1", [DOWN])
+    assert lanes.room("a/1") == 0
+    clock.now = 30.0
+    probe = Reservation(lanes, "a/1")
+    assert lanes.room("a/1") == 0
+    probe.begin("a/1")
+    probe.end("a/1", [Accepted()])
+    assert lanes.room("a/1") == 3
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts"),
+    [
+        (DOWN, True),
+        (Unknown("no answer"), True),
+        (Deferred(Cause.OPERATOR_KEY_REFUSED, "401"), False),
+        (Refused(Cause.INVALID, "400"), False),
+        (Accepted(), False),
+    ],
+)
+def test_only_a_vendor_that_is_not_there_opens_the_breaker(clock, outcome, counts):
+    lanes = lanes_of(clock)
+    for _ in range(9):
+        lanes.learn("a/1", [outcome])
+    assert (lanes.wait_seconds("a/1") > 0) is counts
+
+
+def test_a_reservation_that_is_not_used_is_given_back(clock):
+    lanes = lanes_of(clock)
+    one = Reservation(lanes, "a/1")
+    one.close()
+    one.close()
+    assert lanes.room("a/1") == 3
+
+
+def test_failover_needs_room_in_the_other_lane(clock):
+    lanes = lanes_of(clock)
+    full = [Reservation(lanes, "b/1") for _ in range(3)]
+    one = Reservation(lanes, "a/1")
+    assert not one.begin("b/1")
+    full[0].close()
+    assert one.begin("b/1")
+    one.end("b/1", [Accepted()])
+    assert lanes.room("b/1") == 1
+
+
+def test_the_spill_gate_heeds_pauses_and_breakers_but_no_counts(clock):
+    lanes = lanes_of(clock)
+    gate = SpillGate(lanes)
+    full = [Reservation(lanes, "a/1") for _ in range(3)]
+    assert gate.begin("a/1")
+    for _ in full[:2]:
+        gate.end("a/1", [DOWN])
+    assert not gate.begin("a/1")
+
+
+@given(st.floats(0.5, 50), st.lists(st.floats(0.001, 2.0), min_size=1, max_size=60))
+def test_no_second_has_more_attempts_than_the_rate(rate, pauses):
+    clock = Clock()
+    lanes = lanes_of(clock, a=rate)
+    begun: list[float] = []
+    for pause in pauses:
+        clock.now += pause
+        for _ in range(lanes.room("a/1")):
+            lanes.begin("a/1")
+            begun.append(clock.now)
+            lanes.end("a/1", [Accepted()])
+    for start in begun:
+        assert sum(start <= at < start + 1 - 1e-6 for at in begun) <= rate + 1
+
+
+def test_another_rate_holds_at_once(clock):
+    lanes = lanes_of(clock, a=0.1)
+    lanes.begin("a/1")
+    lanes.change_rules(LaneRules(3, BreakerRules(2, 30.0, 600.0), {}))
+    clock.now = 10.0
+    assert lanes.room("a/1") == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.content.json_body import JsonBody
-from gateway.http_body import JsonProducer
+from gateway.http_body import BodyProducer
 
 
 class Source:
@@ -44,7 +44,7 @@ def make(monkeypatch):
 
     def made(source, room_pieces):
         body = JsonBody({"content": source})
-        producer = JsonProducer(body)
+        producer = BodyProducer(body)
         return producer, Consumer(producer, room_pieces), body, []
 
     return made

@@ -170,7 +170,8 @@ class Reservation:
 
 
 class SpillGate:
-    """The gate of a direct attempt that may go to the queue: only a pause or an open breaker stops it."""
+    """The gate of a direct attempt that may go to the queue: a pause, an open breaker, or the queue at its rate stop
+    it; how many are under way does not."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes

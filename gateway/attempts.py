@@ -187,7 +187,7 @@ class Attempts:
             seconds=seconds,
             outcomes={path: type(one).__name__.lower() for path, one in outcomes.items()},
             reason="" if isinstance(folded, Accepted) else folded.reason,
-            retry_after_seconds=folded.retry_after_seconds if isinstance(folded, Deferred) else None,
+            retry_after_seconds=_longest_wait(outcomes),
             calls=tuple(calls.calls),
             report=report,
             gateway=self._gateway,
@@ -261,6 +261,12 @@ def _without_overruling(before: Result, one: Result) -> Result:
 def _may_go_on(outcome: Outcome, one: Result) -> bool:
     """Whether the next vendor may be asked: it is deferred, or this one was not even asked, as it cannot be told."""
     return isinstance(outcome, Deferred) or (isinstance(outcome, Refused) and not one.attempts[-1].calls)
+
+
+def _longest_wait(outcomes: Mapping[str, Outcome]) -> float | None:
+    """How long the vendor wants to be left alone, by all that it has said."""
+    waits = (one.retry_after_seconds for one in outcomes.values() if isinstance(one, Deferred))
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def _held_back(departure: Departure, paths: Sequence[str], known: Mapping[str, Outcome]) -> Result:

@@ -243,19 +243,21 @@ class GatewayService(Service):
         LOG.info("SIGHUP: a log file is opened anew; the settings are read at the start only, restart to use others")
 
     async def _stop(self) -> None:
-        drained = DeferredList([factory.drain() for factory in self._factories])
+        queue = Deferred.fromCoroutine(self._storage.drain())
+        drained = DeferredList([queue, *(factory.drain() for factory in self._factories)])
         deadline = self._reactor.callLater(self._settings.limits.drain_seconds, self._abort)
         await drained
-        await self._storage.stop(self._settings.limits.drain_seconds)
         if deadline.active():
             deadline.cancel()
         for port in self._ports:
             await maybeDeferred(port.stopListening)
         for entry in self._vendors.values():
             await entry.relay.close()
+        await self._storage.close()
         self._threads.stop()
 
     def _abort(self) -> None:
+        self._storage.abort()
         for factory in self._factories:
             factory.abort()
 

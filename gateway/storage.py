@@ -83,6 +83,7 @@ class Storage:
         self._around = around
         self._log = MessageLog(store, around.reactor, around.report, self._posted)
         self._working: Working | None = None
+        self._enough: Deferred[None] = Deferred()
 
     @property
     def messages_not_logged(self) -> int:
@@ -140,34 +141,31 @@ class Storage:
         if self._working is not None:
             self._working.runner.look()
 
-    async def stop(self, drain_seconds: float) -> None:
-        """Claim nothing more, wait so long for what is in hand, write the log, close the store.
+    async def drain(self) -> None:
+        """Claim nothing more; ends when what is in hand has ended, or with abort()."""
+        Deferred.fromCoroutine(self._stop_working()).addErrback(self._broken)
+        await self._enough
 
-        An attempt that is not over by then counts as unknown when its lease has ended.
-        """
-        enough: Deferred[None] = Deferred()
-        deadline = self._around.reactor.callLater(drain_seconds, self._give_up, enough)
-        Deferred.fromCoroutine(self._drain(enough)).addErrback(self._broken)
-        await enough
-        if deadline.active():
-            deadline.cancel()
+    def abort(self) -> None:
+        """Wait no longer, now or in a drain to come: such attempts count as unknown when their lease has ended."""
+        if not self._enough.called:
+            self._around.report(Alarm("attempts are left behind: they count as unknown when their lease has ended"))
+            self._enough.callback(None)
+
+    async def close(self) -> None:
+        """Write the log and close the store; after the last session has ended."""
         await self._log.flush()
         await self._around.in_thread(self.store.close)
 
-    async def _drain(self, enough: Deferred[None]) -> None:
+    async def _stop_working(self) -> None:
         try:
             if self._working is not None:
                 self._working.retention.stop()
                 await self._working.runner.stop()
                 await self._working.webhooks.stop()
         finally:
-            if not enough.called:
-                enough.callback(None)
-
-    def _give_up(self, enough: Deferred[None]) -> None:
-        if not enough.called:
-            self._around.report(Alarm("attempts are left behind: they count as unknown when their lease has ended"))
-            enough.callback(None)
+            if not self._enough.called:
+                self._enough.callback(None)
 
     def _broken(self, failure: Failure) -> None:
         self._around.report(Failed("queue", failure.getTraceback()))

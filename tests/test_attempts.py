@@ -82,11 +82,11 @@ class World:
     def __init__(self, first: CannedVendor, second: CannedVendor, **more: Any) -> None:
         self.clock, self.events, self.refused_keys = Clock(), [], []
         self.relays = {"first": CannedRelay(self.clock, **more), "second": CannedRelay(self.clock)}
-        entries = {
+        self.entries = {
             name: VendorEntry(name, vendor, f"http://{name}", KEY, self.relays[name])
             for name, vendor in (("first", first), ("second", second))
         }
-        self.departures = Departures(entries, (Route(("first", "second"), dialect="postscale"),))
+        self.departures = Departures(self.entries, (Route(("first", "second"), dialect="postscale"),))
         clocks = Clocks(self.clock, lambda: 1000.0 + self.clock.now)
         self.attempts = Attempts(
             clocks, self.events.append, lambda vendor, key: self.refused_keys.append((vendor, key)), "gw1"
@@ -230,19 +230,12 @@ def test_a_lane_that_is_closed_is_passed_over():
 
 
 def test_what_cannot_be_carried_is_told_and_the_vendor_passed_over():
-    world = World(CannedVendor(), CannedVendor())
     with pytest.raises(NoDepartureError) as stopped:
-        world.plan(tags=("t",))
+        World(CannedVendor(), CannedVendor()).plan(tags=("t",))
     assert stopped.value.outcome == Refused(Cause.INVALID, "first cannot carry tags (t)")
-    CannedVendor.can, before = frozenset(), CannedVendor.can
-    try:
-        world = World(CannedVendor(), CannedVendor())
-        world.departures._vendors["second"].vendor.can = frozenset({Feature.TAGS})
-    finally:
-        CannedVendor.can = before
-    plan = Departures(world.departures._vendors, world.departures._routes).plan(
-        Account("x", "postscale", "first"), submission(tags=("t",), size_octets=5)
-    )
+    able = CannedVendor()
+    able.can = frozenset({Feature.TAGS})
+    plan = World(CannedVendor(), able).plan(tags=("t",))
     assert [one.entry.name for one in plan.departures] == ["second"]
     assert plan.report == ("passed over: first cannot carry tags (t)",)
 
@@ -260,6 +253,6 @@ def test_moved_mail_leaves_by_where_it_was_moved_to_and_a_vendor_that_is_gone_is
 
 def test_a_route_without_vendors_changes_only_how_the_accounts_own_vendor_is_used():
     world = World(CannedVendor(), CannedVendor())
-    departures = Departures(world.departures._vendors, (Route(dialect="postscale", mode="queued"),))
+    departures = Departures(world.entries, (Route(dialect="postscale", mode="queued"),))
     plan = departures.plan(Account("x", "postscale", "second"), submission())
     assert ([one.entry.name for one in plan.departures], plan.route.mode) == (["second"], "queued")

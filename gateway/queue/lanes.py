@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Unknown
 from gateway.queue.breaker import Breaker, BreakerRules
 
+LANES = 1000  # new ones between two sweeps; a lane has about 500 octets
 SHARED_FACTOR = 4  # messages for each attempt that a lane may make: half of all at once, so that others have room
 
 
@@ -56,6 +57,7 @@ class Lanes:
         self._seconds = seconds
         self._rules = rules
         self._lanes: dict[str, _Lane] = {}
+        self._sweep_at = LANES
 
     def change_rules(self, rules: LaneRules) -> None:
         """From now on these limits hold; breakers keep their times, and what is under way goes on."""
@@ -114,6 +116,8 @@ class Lanes:
     def _lane(self, name: str) -> _Lane:
         lane = self._lanes.get(name)
         if lane is None:
+            if len(self._lanes) >= self._sweep_at:
+                self._sweep()
             lane = self._lanes[name] = _Lane(Breaker(self._rules.breaker), self._rate(name))
         return lane
 
@@ -123,6 +127,12 @@ class Lanes:
 
     def _rate(self, name: str) -> float:
         return self._rules.rates.get(name.partition("/")[0], 0.0)
+
+    def _sweep(self) -> None:
+        """Forget the lanes whose pauses have ended since; the next sweep is after as many new ones."""
+        now = self._seconds()
+        self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_forgettable(now)}
+        self._sweep_at = len(self._lanes) + LANES
 
     def _forget(self, name: str, lane: _Lane) -> None:
         """A gateway of many tenants sees many keys; a lane of which nothing is known need not be kept."""
@@ -170,7 +180,8 @@ class Reservation:
 
 
 class SpillGate:
-    """The gate of a direct attempt that may go to the queue: only a pause or an open breaker stops it."""
+    """The gate of a direct attempt that may go to the queue: a pause, an open breaker, or the queue at its rate stop
+    it; how many are under way does not."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes

@@ -51,6 +51,7 @@ class Runner:
         self._is_running = False
         self._is_wanted = False
         self._look_at = 0.0
+        self._store_fails = False
         self._turning: Deferred[None] | None = None
         self._timer: Any = None
 
@@ -110,8 +111,11 @@ class Runner:
                     await self._see()
                 if await self._go_round():
                     self._is_wanted = True
+                self._store_fails = False
         except StoreError as error:
-            self._report(Alarm(f"the queue stands still: {error}"))
+            if not self._store_fails:  # told once, until it works again
+                self._report(Alarm(f"the queue stands still: {error}"))
+            self._store_fails = True
             self._is_wanted = False
             self._look_at = self._clocks.seconds() + self._settings.poll_seconds
         finally:

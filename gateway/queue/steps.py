@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -84,8 +85,8 @@ def after_attempts(
     waiting = [one for one in after if one.state is State.QUEUED]
     next_at = None
     if waiting:
-        wanted_seconds = _retry_after(result.attempts)
-        next_at = rules.schedule.next_attempt_at(now, message.attempts + 1, randomness, wanted_seconds)
+        rounds = message.attempts + 1 if result.attempts else _rounds_by_age(message, rules.schedule, now)
+        next_at = rules.schedule.next_attempt_at(now, rounds, randomness, _retry_after(result.attempts))
     warns = bool(waiting) and _is_to_warn(message, rules, now)
     changed = tuple(one for one in after if one.path in result.outcomes)
     return Progress(
@@ -105,6 +106,12 @@ def after_attempts(
         ended=tuple(one for one in changed if one.state not in WAITING),
         delayed=tuple(waiting) if warns else (),
     )
+
+
+def _rounds_by_age(message: StoredMessage, schedule: Schedule, now: float) -> int:
+    """As which attempt it counts that none could be made: waits double here too, by the message's age."""
+    rounds = max(1.0, (now - message.received_at) / schedule.first_retry_seconds)
+    return 1 + int(math.log2(rounds))
 
 
 def _retry_after(attempts: Sequence[Attempt]) -> float | None:

@@ -129,3 +129,13 @@ def test_another_rate_holds_at_once(clock):
     lanes.change_rules(LaneRules(3, BreakerRules(2, 30.0, 600.0), {}))
     clock.now = 10.0
     assert lanes.room("a/1") == 2
+
+
+def test_lanes_of_keys_that_come_no_more_do_not_pile_up(clock):
+    lanes = lanes_of(clock, a=10.0)
+    for number in range(5000):
+        clock.now += 1.0
+        lanes.begin(f"a/{number}")
+        lanes.end(f"a/{number}", [Deferred(Cause.RATE_LIMITED, "429", 30.0)])
+    assert len(lanes._lanes) <= 1100
+    assert lanes.room("a/4999") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 
 import pytest
@@ -210,3 +211,43 @@ def test_a_large_message_travels_through_the_store_whole(tmp_path, api):
         Kept(gateway).wait_for(message_id, State.RELAYED)
     (document,) = api.taken
     assert document["text_body"].replace("\n", "") == "Hello." + "x" * 998 * 3000
+
+
+def test_a_stop_does_not_wait_for_ever_and_the_attempt_counts_as_unknown(tmp_path, api):
+    api.say(SILENT)
+    tables = settings_text(vendor("postscale", api.url, seconds=30.0), route("postscale"), lease_seconds=60.0)
+    with run_queue(tmp_path, f"{tables}\n[limits]\ndrain_seconds = 1\n") as gateway:
+        message_id = id_of(submit(gateway, GOOD))
+        until(lambda: api.asked, gateway)
+        began = time.monotonic()
+        gateway.stop()
+        assert time.monotonic() - began < 10
+        assert "attempts are left behind" in gateway.log()
+        assert "Traceback" not in gateway.log()
+        assert Kept(gateway).states(message_id) == {GOOD: State.QUEUED}
+
+
+def test_a_message_whose_content_was_lost_is_refused_and_reported(tmp_path, api):
+    api.say(DOWN)
+    with run_queue(tmp_path, text(api)) as gateway:
+        message_id = id_of(submit(gateway, GOOD))
+        with sqlite3.connect(Kept(gateway).path) as connection:
+            connection.execute("DELETE FROM content WHERE message_id = ?", (message_id,))
+        connection.close()
+        Kept(gateway).wait_for(message_id, State.REFUSED)
+        assert f"{message_id}: its stored content ends after 0 octets" in gateway.log()
+
+
+def test_a_message_whose_key_cannot_be_opened_waits_and_is_reported(tmp_path, api):
+    api.say(DOWN)
+    with run_queue(tmp_path, text(api)) as gateway:
+        message_id = id_of(submit(gateway, GOOD))
+        until(lambda: Kept(gateway).attempts(message_id), gateway)
+        gateway.stop()
+        (tmp_path / "state" / "credentials.key").unlink()
+        api.asked.clear()
+        with run_again(gateway) as again:
+            until(lambda: "does not fit credentials.key" in again.log(), again)
+            until(lambda: "waiting session_id" in again.log(), again)
+            assert Kept(again).states(message_id) == {GOOD: State.QUEUED}
+    assert api.asked == []

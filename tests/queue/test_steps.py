@@ -114,6 +114,17 @@ def test_the_vendor_that_is_free_first_decides_when_it_is_asked_again():
     assert after_attempts(message(), both, RETRY, 0.0, 0.5).step.next_attempt_at == 60.0
 
 
+def test_what_could_not_even_be_attempted_waits_longer_the_older_it_is():
+    outcomes = dict.fromkeys(PATHS, Deferred(Cause.OPERATOR_KEY_REFUSED, "no key"))
+    none_made = replace(result(outcomes), attempts=())
+    waits = []
+    for age in (0.0, 60.0, 130.0, 500.0):
+        step = after_attempts(message(), none_made, RETRY, age, 0.5).step
+        assert step.attempt is None
+        waits.append(step.next_attempt_at - age)
+    assert waits == [60.0, 60.0, 120.0, 480.0]
+
+
 def test_the_sender_is_warned_once_after_the_time():
     outcomes = {PATHS[0]: Deferred(Cause.UNAVAILABLE)}
     rules = Rules(SCHEDULE, warn_after_seconds=100.0)

@@ -38,6 +38,10 @@ class OctetsInFlight:
         """Whether so many octets more may be held."""
         return self._octets + octets <= self._maximum_octets
 
+    def change_limit(self, maximum_octets: int) -> None:
+        """From now on this is the most; what is held stays."""
+        self._maximum_octets = maximum_octets
+
     def add(self, octets: int) -> None:
         """So many octets more are held; less, when negative."""
         self._octets += octets

@@ -54,6 +54,7 @@ class Dispatch:
         hostname: str,
         in_thread: InThread,
         key_refused: Callable[[str, str], None],
+        taken: TakenPaths,
     ) -> None:
         self._departures = departures
         self._dialects = dialects
@@ -63,7 +64,7 @@ class Dispatch:
         self._hostname = hostname
         self._in_thread = in_thread
         self._key_refused = key_refused
-        self._taken = TakenPaths(clocks.seconds)
+        self._taken = taken
 
     async def submit(self, incoming: Incoming) -> Reply:
         """Bring a message to its vendor; the reply is what became of it."""

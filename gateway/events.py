@@ -90,6 +90,20 @@ class Attempted:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The settings were read again, and new sessions get them."""
+
+    listeners: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused:
+    """The settings were read again, and nothing was changed, because of these problems."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something only the operator can put right."""
 
@@ -104,5 +118,17 @@ class Failed:
     trace: str
 
 
-Event = Listening | LoggedIn | LoginFailed | SessionCut | ProxyRefused | Rejected | Attempted | Alarm | Failed
+Event = (
+    Listening
+    | LoggedIn
+    | LoginFailed
+    | SessionCut
+    | ProxyRefused
+    | Rejected
+    | Attempted
+    | Reloaded
+    | ReloadRefused
+    | Alarm
+    | Failed
+)
 Reporter = Callable[[Event], None]

@@ -1,82 +1,78 @@
-"""The wiring: settings -> service tree. The only file that knows every part, and what twistd calls."""
+"""The running gateway: what twistd calls, what signals do, and the order of starting, reloading and stopping."""
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import resource
+import os
 import signal
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from gateway.accounts.credentials import StoredCredentials
-from gateway.accounts.proofs import StoredProofs
-from gateway.accounts.remembered import RememberedAnswers
-from gateway.accounts.seal import Seal
-from gateway.accounts.throttle import FailedLoginCount
-from gateway.delivery import Intake, OctetsInFlight, SubmissionDelivery
-from gateway.departures import Departures
-from gateway.dispatch import Clocks, Dispatch
+from gateway.assembly import Assembly
+from gateway.control_socket import ControlSocket
+from gateway.descriptors import raise_descriptor_limit
 from gateway.event_log import EventLog
-from gateway.events import Attempted, Event, Listening
-from gateway.ids import new_id
-from gateway.parts import (
-    console_site,
-    first_message_command,
-    proxy_networks,
-    server_endpoint,
-    session_rules,
-    tcp_port,
-    tls_contexts,
-    vendor_entry,
-)
-from gateway.portals import Portals
+from gateway.events import Attempted, Event, Failed, Reloaded, ReloadRefused
+from gateway.lasting import Lasting, Surroundings
+from gateway.parts import console_site, first_message_command, server_endpoint, tcp_port
+from gateway.ports import Ports, keys
+from gateway.reload import fixed_problems
+from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
+from gateway.sessions import Sessions
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
-from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
-from gateway.smtp.proxy_listener import ProxyFactory
 from gateway.store.interface import StoreError
-from gateway.store.sqlite import SqliteStore
-from gateway.vendor import load
+from gateway.supervision import Supervisor
 
 LOG = Logger(namespace="mailgateway")
-DESCRIPTORS_PER_SESSION = 3  # the client's socket, the vendor's, a spool file
-OTHER_DESCRIPTORS = 150  # the ports, the store, kept vendor connections, what Python has open
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
+CONSOLE = "console"
 
 
 class GatewayService(Service):
-    """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains."""
+    """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains.
 
-    def __init__(self, settings: Settings, reactor: Any, wall_seconds: Callable[[], float]) -> None:
+    read_settings gives the settings anew, for a reload.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        read_settings: Callable[[], Settings],
+        reactor: Any,
+        wall_seconds: Callable[[], float],
+        supervisor: Supervisor,
+    ) -> None:
         self._settings = settings
+        self._read_settings = read_settings
         self._reactor = reactor
         self._wall_seconds = wall_seconds
+        self._supervisor = supervisor
         self._threads = ThreadPool(0, THREADS, "mailgateway")
-        self._events = EventLog()
-        self._ports: list[IListeningPort] = []
-        self._factories: list[SubmissionFactory] = []
-        self._inbox: Inbox | None = None
+        self.reports = Reports(EventLog())
+        self._ports = Ports()
+        self._sessions = Sessions(reactor, self._ports, self.reports)
+        self._control: ControlSocket | None = None
+        self._reloads = DeferredLock()
 
     # -- what Twisted calls
 
     def startService(self) -> None:
         """Make the parts and listen."""
         self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
-        self._reactor.callWhenRunning(signal.signal, signal.SIGHUP, self._keep_settings)
-        _raise_descriptor_limit(DESCRIPTORS_PER_SESSION * self._settings.limits.sessions + OTHER_DESCRIPTORS)
+        self._reactor.callWhenRunning(signal.signal, signal.SIGHUP, self._hang_up)
+        raise_descriptor_limit(self._settings.limits.sessions)
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         try:
             self._start()
@@ -93,109 +89,64 @@ class GatewayService(Service):
     def _start(self) -> None:
         settings = self._settings
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        spool_folder = settings.state_dir / "spool"
-        spool_folder.mkdir(mode=0o700, exist_ok=True)
-        store = SqliteStore(settings.store_path)
-        store.open()
         self._threads.start()
-        if settings.sandbox.enabled:
-            self._inbox = Inbox(settings.state_dir / "sandbox", self._wall_seconds)
-        self._vendors = {
-            name: vendor_entry(name, one, self._reactor, self._in_thread) for name, one in settings.vendors.items()
-        }
-        self._keys = RememberedAnswers(self._reactor.seconds)
-        self._portals = Portals(
-            settings,
-            self._vendors,
-            StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
-            StoredProofs(store, Seal(settings.state_dir), self._in_thread),
-            self._keys,
-            self._reactor,
-            self._report,
-            lambda account: SubmissionDelivery(account, self._intake),
-        )
-        departures = Departures(self._vendors, settings.routes)
-        self._intake = Intake(
-            self._dispatch(departures),
-            spool_folder,
-            settings.limits.spool_memory_octets,
-            OctetsInFlight(settings.limits.octets_in_flight),
-            departures.message_octets,
-            self._new_id,
-        )
-        self._listen()
+        surroundings = Surroundings(self._reactor, self._wall_seconds, self._in_thread, self.reports)
+        self._lasting = Lasting.under(settings, surroundings)
+        assembly = Assembly(settings, self._lasting)
+        inbox = self._make_inbox() if settings.sandbox.enabled else None
+        self._open_console(inbox)
+        self._open(settings.listeners)
+        self._sessions.use(assembly)
+        self._open_control()
         # What is there now stays: the collector need not look at it, nor run at every few hundred sessions' objects
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
+        self._supervisor.ready(self._status())
+        if inbox is not None:
+            self._tell_newcomer()
 
-    def _dispatch(self, departures: Departures) -> Dispatch:
-        dialects = {listener.dialect: load(listener.dialect) for listener in self._settings.listeners}
-        return Dispatch(
-            departures,
-            dialects,
-            self._report,
-            Clocks(self._reactor.seconds, self._wall_seconds),
-            self._settings.hostname,
-            self._in_thread,
-            self._keys.forget,
-        )
+    def _make_inbox(self) -> Inbox:
+        inbox = Inbox(self._settings.state_dir / "sandbox", self._wall_seconds)
 
-    def _listen(self) -> None:
-        limits = self._settings.limits
-        failed_logins = FailedLoginCount(
-            limits.failed_logins_per_address,
-            limits.failed_login_window_seconds,
-            limits.failed_login_delay_seconds,
-            self._reactor.seconds,
-        )
-        shared = Shared(self._reactor, self._report, failed_logins, SessionCount(limits), self._new_id)
-        console = self._settings.console.endpoint
-        site = console_site(self._settings, self._inbox, self._reactor, self._not_ready)
-        self._open_port(server_endpoint(self._reactor, console, "console.endpoint"), site, console)
-        for number, listener in enumerate(self._settings.listeners):
-            self._open_listener(listener, f"listeners[{number}]", shared)
-        if self._inbox is not None:
-            url = f"http://127.0.0.1:{tcp_port(console)}/"
-            command = first_message_command(self._settings)
-            LOG.info(
-                "ready\n\n  Send a first message:\n    {command}\n  and see what became of it:\n    {url}\n",
-                command=command,
-                url=url,
-            )
+        def note(event: Event) -> None:
+            if isinstance(event, Attempted) and event.vendor_message_id:
+                inbox.note(event.vendor_message_id, event.message_id, event.report)
 
-    def _open_listener(self, listener: Listener, path: str, shared: Shared) -> None:
-        contexts = tls_contexts(self._settings, listener, path)
-        rules = session_rules(self._settings, listener)
-        implicit = listener.tls == "implicit"
-        factory = SubmissionFactory(rules, self._portals.portal(listener), contexts, shared, implicit_tls=implicit)
-        endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
-        wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
-        if listener.proxy_protocol:
-            wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
-        self._open_port(endpoint, wire, listener.endpoint)
-        self._factories.append(factory)
-        self._report(Listening(listener.endpoint, listener.tls, listener.dialect))
+        self.reports.observe(note)
+        return inbox
 
-    def _open_port(self, endpoint: Any, factory: Any, text: str) -> None:
-        """Listen at once: a port that cannot be had must stop the start, not be missing later."""
-        failures: list[Failure] = []
-        endpoint.listen(factory).addCallbacks(self._ports.append, failures.append)
-        for failure in failures:
-            raise OSError(f"cannot listen on {text}: {failure.getErrorMessage()}")
+    def _open_console(self, inbox: Inbox | None) -> None:
+        endpoint = server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint")
+        self._ports.add(CONSOLE, endpoint)
+        self._ports.serve(CONSOLE, console_site(self._settings, inbox, self._reactor, self._not_ready))
+
+    def _open(self, listeners: tuple[Listener, ...]) -> list[str]:
+        """Open the ports of the listeners that are not open yet, all or none; gives their keys."""
+        missing = {
+            key: server_endpoint(self._reactor, one.endpoint, f"listeners[{number}].endpoint")
+            for number, (key, one) in enumerate(zip(keys(one.endpoint for one in listeners), listeners, strict=True))
+            if key not in self._ports
+        }
+        self._ports.open(missing)
+        return list(missing)
+
+    def _open_control(self) -> None:
+        """A gateway that cannot be asked to reload still carries mail, and takes SIGHUP."""
+        try:
+            self._control = ControlSocket(self._settings.state_dir, self._reactor, self.reload)
+        except (OSError, ValueError, CannotListenError) as error:  # ValueError: the path is too long
+            LOG.warn('"mailgateway reload" will not reach this gateway: {reason}', reason=str(error))
+
+    def _tell_newcomer(self) -> None:
+        url = f"http://127.0.0.1:{tcp_port(self._settings.console.endpoint)}/"
+        told = "ready\n\n  Send a first message:\n    {command}\n  and see what became of it:\n    {url}\n"
+        LOG.info(told, command=first_message_command(self._settings), url=url)
 
     # -- running
 
-    def _report(self, event: Event) -> None:
-        self._events(event)
-        if self._inbox is not None and isinstance(event, Attempted) and event.vendor_message_id:
-            self._inbox.note(event.vendor_message_id, event.message_id, event.report)
-
     def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._threads, call)
-
-    def _new_id(self) -> str:
-        return new_id(self._wall_seconds)
 
     def _not_ready(self) -> list[str]:
         missing = 1 + len(self._settings.listeners) - len(self._ports)
@@ -203,46 +154,68 @@ class GatewayService(Service):
             return ["shutting down"]
         return [f"{missing} of the ports are not open"] if missing else []
 
+    def _status(self) -> str:
+        return f"{len(self._settings.listeners)} listeners"
+
+    # -- reading the settings again
+
+    async def reload(self) -> list[str]:
+        """Read settings and certificates again, and use them for new sessions; or the problems, and nothing changes."""
+        await self._reloads.acquire()
+        self._supervisor.reloading()
+        try:
+            self._reload()
+        except SettingsError as error:
+            problems = [str(one) for one in error.problems]
+        except OSError as error:
+            problems = [str(error)]
+        except Exception as error:
+            self.reports(Failed("", traceback.format_exc()))
+            problems = [f"a fault of the gateway, which the log tells more of: {type(error).__name__}"]
+        else:
+            problems = []
+        finally:
+            self._supervisor.ready(self._status())
+            self._reloads.release()
+        self.reports(ReloadRefused(tuple(problems)) if problems else Reloaded(len(self._settings.listeners)))
+        return problems
+
+    def _reload(self) -> None:
+        if not self.running:
+            raise OSError("the gateway is stopping")
+        settings = self._read_settings()
+        problems = list(fixed_problems(self._settings, settings))
+        if problems:
+            raise SettingsError(problems)
+        assembly = Assembly(settings, self._lasting)
+        self._open(settings.listeners)
+        # From here on nothing can fail
+        self._settings = settings
+        self._lasting.counts.change_limits(settings.limits)
+        self._sessions.use(assembly)
+
     # -- stopping
 
     def _terminate(self, *_: object) -> None:
         """SIGTERM ends in exit status 0, which twistd's own way does not; a second one does not wait."""
-        self._reactor.callFromThread(self._reactor.stop if self.running else self._abort)
+        self._reactor.callFromThread(self._reactor.stop if self.running else self._sessions.abort)
 
-    def _keep_settings(self, *_: object) -> None:
-        """SIGHUP asks other services to read their settings again; by itself it would end the process."""
-        told = "SIGHUP: the settings are read at the start only; restart to use others"
-        self._reactor.callFromThread(LOG.info, told)
+    def _hang_up(self, *_: object) -> None:
+        """SIGHUP asks services to read their settings again."""
+        self._reactor.callFromThread(lambda: Deferred.fromCoroutine(self.reload()))
 
     async def _stop(self) -> None:
-        drained = DeferredList([factory.drain() for factory in self._factories])
-        deadline = self._reactor.callLater(self._settings.limits.drain_seconds, self._abort)
-        await drained
-        if deadline.active():
-            deadline.cancel()
-        for port in self._ports:
-            await maybeDeferred(port.stopListening)
-        for entry in self._vendors.values():
-            await entry.relay.close()
-        self._threads.stop()
-
-    def _abort(self) -> None:
-        for factory in self._factories:
-            factory.abort()
-
-
-def _raise_descriptor_limit(needed: int) -> None:
-    """Systems give 1,024 at first, for programs that use select(), and let a process raise that as far as it may.
-
-    The reactor here is epoll's; 1,024 would be used up by 340 sessions.
-    """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit of their own
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed != resource.RLIM_INFINITY and allowed < needed:
-        told = "only {allowed} open files are allowed, and limits.sessions may need {needed}"
-        LOG.warn(told, allowed=allowed, needed=needed)
+        self._supervisor.stopping()
+        try:
+            if self._control is not None:
+                await self._control.close()
+            await self._sessions.drain(self._settings.limits.drain_seconds)
+            await self._ports.close_all()
+        except Exception:
+            self.reports(Failed("", traceback.format_exc()))
+        finally:  # a thread that is left keeps the process from ending
+            self._threads.stop()
+            self._supervisor.stopped()
 
 
 class Options(UsageOptions):
@@ -255,17 +228,23 @@ class Options(UsageOptions):
 
     def postOptions(self) -> None:
         """Read the settings now, so that twistd shows what is wrong with them and stops."""
-        path = self["config"]
+        # twistd may change to another folder when it goes into the background
+        self.path = Path(self["config"]).absolute() if self["config"] else None
         try:
-            self.settings = read_settings(Path(path)) if path else embedded()
+            self.settings = self.read_settings()
         except SettingsError as error:
             raise UsageError(f"the settings cannot be used:\n{error}") from None
+
+    def read_settings(self) -> Settings:
+        """The settings as they are now. SettingsError when they cannot be used."""
+        return read_settings(self.path) if self.path else embedded()
 
 
 def makeService(options: Options) -> Service:
     """The service that twistd runs."""
-    import time  # noqa: PLC0415 - the wall clock and the reactor come in here, and nowhere else
+    import time  # noqa: PLC0415 - the clocks and the reactor come in here, and nowhere else
 
     from twisted.internet import reactor  # noqa: PLC0415 - twistd has chosen it by now
 
-    return GatewayService(options.settings, reactor, time.time)
+    supervisor = Supervisor(reactor, os.environ, time.monotonic)
+    return GatewayService(options.settings, options.read_settings, reactor, time.time, supervisor)

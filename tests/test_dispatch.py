@@ -13,6 +13,7 @@ from gateway.departures import Departures, NoDepartureError, VendorEntry
 from gateway.dispatch import Clocks, Dispatch, Incoming
 from gateway.message import Content, Envelope, SendOptions, Submission
 from gateway.outcome import Cause, Reply
+from gateway.partial import TakenPaths
 from gateway.routing import Route
 from gateway.trace import Hop
 from gateway.vendor import ApiAnswer, load
@@ -45,8 +46,9 @@ def dispatch_with(*answers: ApiAnswer) -> tuple[Dispatch, CannedRelay]:
     entry = VendorEntry("main", VENDOR, "http://127.0.0.1", None, relay)
     departures = Departures({"main": entry}, ())
     clocks = Clocks(lambda: 0.0, lambda: 0.0)
+    taken = TakenPaths(clocks.seconds)
     dispatch = Dispatch(
-        departures, {"postscale": VENDOR}, lambda event: None, clocks, "gateway.test", None, lambda *_: None
+        departures, {"postscale": VENDOR}, lambda event: None, clocks, "gateway.test", None, lambda *_: None, taken
     )
     return dispatch, relay
 

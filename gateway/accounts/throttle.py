@@ -48,6 +48,10 @@ class FailedLoginCount:
         self._key = secrets.token_bytes(NAME_OCTETS)
         self._failures: OrderedDict[bytes, _Failures] = OrderedDict()
 
+    def change_limits(self, maximum: int, window_seconds: float, delay_seconds: float) -> None:
+        """From now on these hold, for what has been counted too."""
+        self._maximum, self._window_seconds, self._delay_seconds = maximum, window_seconds, delay_seconds
+
     def exceeded(self, peer: str) -> bool:
         """Whether this address has failed with too many different secrets in its window."""
         return self._current(self._address(peer)).distinct >= self._maximum

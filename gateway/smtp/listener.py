@@ -35,6 +35,10 @@ class SessionCount:
         self._peers[peer] += 1
         return self._total <= self._limits.sessions and self._peers[peer] <= self._limits.sessions_per_address
 
+    def change_limits(self, limits: Limits) -> None:
+        """From now on these limits hold; who is in stays in."""
+        self._limits = limits
+
     def leave(self, peer: str) -> None:
         """A session has ended."""
         self._total -= 1
@@ -79,7 +83,8 @@ class SubmissionFactory(SMTPFactory):
         self._implicit_tls = implicit_tls
         self._shared = shared
         self._live: set[SubmissionProtocol] = set()
-        self._draining: Deferred[None] | None = None
+        self._draining = False
+        self._waiting: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
         """A session for a new connection; one too many is built too, to say 421 and hang up."""
@@ -90,7 +95,7 @@ class SubmissionFactory(SMTPFactory):
         self._live.add(protocol)
         if not self._shared.sessions.enter(peer):
             session.shut(replies.TOO_MANY_SESSIONS)
-        elif self._draining is not None:
+        elif self._draining:
             session.shut(replies.SHUTTING_DOWN)
         return protocol
 
@@ -98,22 +103,33 @@ class SubmissionFactory(SMTPFactory):
         """The connection is closed."""
         self._live.discard(session)
         self._shared.sessions.leave(session.peer)
-        if self._draining is not None and not self._live and not self._draining.called:
-            self._draining.callback(None)
+        if not self._live:
+            self._tell_the_end()
 
     def drain(self) -> Deferred[None]:
         """Say 421 to whoever has no message in hand, and to new sessions; fires when the last session has ended."""
-        self._draining = Deferred()
+        self._draining = True
         for session in list(self._live):
             session.drain()
+        return self.ended()
+
+    def ended(self) -> Deferred[None]:
+        """Fires when there is no session, at once when there is none now."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
         if not self._live:
-            self._draining.callback(None)
-        return self._draining
+            self._tell_the_end()
+        return waiting
 
     def abort(self) -> None:
         """Cut off what is left."""
         for session in list(self._live):
             session.transport.abortConnection()
+
+    def _tell_the_end(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
 
 
 def peer_address(host: str) -> str:

@@ -1,0 +1,99 @@
+"""What a process keeps for its whole life, however often settings are read again: clocks, store, counts, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.accounts.credentials import StoredCredentials
+from gateway.accounts.proofs import StoredProofs
+from gateway.accounts.remembered import RememberedAnswers
+from gateway.accounts.seal import Seal
+from gateway.accounts.throttle import FailedLoginCount
+from gateway.delivery import OctetsInFlight
+from gateway.events import Reporter
+from gateway.ids import new_id
+from gateway.partial import TakenPaths
+from gateway.relay import InThread
+from gateway.settings import Settings
+from gateway.smtp.limits import Limits
+from gateway.smtp.listener import SessionCount
+from gateway.store.sqlite import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a process is given: the reactor, the time of day since 1970, a way to run a call in a thread, a reporter."""
+
+    reactor: Any
+    wall_seconds: Callable[[], float]
+    in_thread: InThread
+    report: Reporter
+
+    def new_id(self) -> str:
+        """An id for a session or a message."""
+        return new_id(self.wall_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is counted and remembered of all listeners together, under limits that may change."""
+
+    failed_logins: FailedLoginCount
+    sessions: SessionCount
+    in_flight: OctetsInFlight
+    keys: RememberedAnswers
+    secrets: RememberedAnswers
+
+    @classmethod
+    def under(cls, limits: Limits, seconds: Callable[[], float]) -> Counts:
+        """Nothing is counted yet."""
+        return cls(
+            FailedLoginCount(
+                limits.failed_logins_per_address,
+                limits.failed_login_window_seconds,
+                limits.failed_login_delay_seconds,
+                seconds,
+            ),
+            SessionCount(limits),
+            OctetsInFlight(limits.octets_in_flight),
+            RememberedAnswers(seconds),
+            RememberedAnswers(seconds),
+        )
+
+    def change_limits(self, limits: Limits) -> None:
+        """From now on these limits hold; who is in stays in."""
+        self.failed_logins.change_limits(
+            limits.failed_logins_per_address,
+            limits.failed_login_window_seconds,
+            limits.failed_login_delay_seconds,
+        )
+        self.sessions.change_limits(limits)
+        self.in_flight.change_limit(limits.octets_in_flight)
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """All of it. taken: who of a message's recipients was served, while others were not."""
+
+    surroundings: Surroundings
+    counts: Counts
+    credentials: StoredCredentials
+    proofs: StoredProofs
+    taken: TakenPaths
+
+    @classmethod
+    def under(cls, settings: Settings, surroundings: Surroundings) -> Lasting:
+        """For a process that starts with these settings. StoreError when the store cannot be opened."""
+        store = SqliteStore(settings.store_path)
+        store.open()
+        counts = Counts.under(settings.limits, surroundings.reactor.seconds)
+        in_thread = surroundings.in_thread
+        return cls(
+            surroundings,
+            counts,
+            StoredCredentials(store, counts.secrets, in_thread),
+            StoredProofs(store, Seal(settings.state_dir), in_thread),
+            TakenPaths(surroundings.reactor.seconds),
+        )

@@ -13,12 +13,13 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from gateway.certificate_watch import Watched
 from gateway.delivery import Intake, SubmissionDelivery
 from gateway.departures import Departures
 from gateway.dispatch import Clocks, Dispatch
 from gateway.events import Listening
 from gateway.lasting import Lasting
-from gateway.parts import proxy_networks, session_rules, tls_contexts, vendor_entry
+from gateway.parts import proxy_networks, session_rules, vendor_entry, watched_contexts
 from gateway.portals import Portals
 from gateway.ports import keys
 from gateway.settings import Listener, Settings
@@ -29,11 +30,15 @@ from gateway.vendor import load
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A listener's factories: the one of its sessions, and the one that meets the wire first (TLS, PROXY header)."""
+    """A listener's factories: the one of its sessions, and the one that meets the wire first (TLS, PROXY header).
+
+    certificates: None without TLS.
+    """
 
     listener: Listener
     sessions: SubmissionFactory
     wire: IProtocolFactory
+    certificates: Watched | None
 
 
 class Assembly:
@@ -114,14 +119,15 @@ class Assembly:
         surroundings, counts = self._lasting.surroundings, self._lasting.counts
         report, reactor = surroundings.report, surroundings.reactor
         shared = Shared(reactor, report, counts.failed_logins, counts.sessions, surroundings.new_id)
-        contexts = tls_contexts(self.settings, listener, path)
+        watched = watched_contexts(self.settings, listener, path)
+        contexts = watched.contexts if watched is not None else None
         rules = session_rules(self.settings, listener)
         implicit = listener.tls == "implicit"
         factory = SubmissionFactory(rules, self._portals.portal(listener), contexts, shared, implicit_tls=implicit)
         wire: IProtocolFactory = TLSMemoryBIOFactory(contexts, False, factory) if contexts and implicit else factory
         if listener.proxy_protocol:
             wire = ProxyFactory(wire, proxy_networks(listener), reactor, report)
-        return Front(listener, factory, wire)
+        return Front(listener, factory, wire, watched)
 
 
 def listening(front: Front) -> Listening:

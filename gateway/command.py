@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from gateway import __version__, vendors
+from gateway import __version__, service_commands, vendors
 from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
 from gateway.accounts.seal import Seal
 from gateway.content.spool import Spool
@@ -34,6 +34,9 @@ CHALLENGE_MECHANISMS = click.option(
 @click.version_option(__version__, prog_name="mailgateway")
 def main() -> None:
     """An SMTP gateway to email vendors' HTTP APIs. It is started with: twistd -n mailgateway"""
+
+
+main.add_command(service_commands.reload)
 
 
 @main.command()

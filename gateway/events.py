@@ -104,6 +104,14 @@ class ReloadRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateTaken:
+    """The file of a certificate has changed, and new handshakes get what is in it now; until says when it ends."""
+
+    certificate: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something only the operator can put right."""
 
@@ -128,6 +136,7 @@ Event = (
     | Attempted
     | Reloaded
     | ReloadRefused
+    | CertificateTaken
     | Alarm
     | Failed
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import os
 import signal
 import traceback
@@ -34,6 +35,7 @@ from gateway.sessions import Sessions
 from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
 from gateway.store.interface import StoreError
 from gateway.supervision import Supervisor
+from gateway.tables import Problem
 
 LOG = Logger(namespace="mailgateway")
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
@@ -102,7 +104,8 @@ class GatewayService(Service):
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
-        self._supervisor.ready(self._status())
+        # Not before signals are ours: who is told of readiness may send one at once
+        self._reactor.callWhenRunning(self._supervisor.ready, self._status())
         if inbox is not None:
             self._tell_newcomer()
 
@@ -119,6 +122,9 @@ class GatewayService(Service):
     def _open_console(self, inbox: Inbox | None) -> None:
         endpoint = server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint")
         self._ports.add(CONSOLE, endpoint)
+        host = getattr(self._ports.port(CONSOLE).getHost(), "host", "127.0.0.1")  # a Unix socket has none
+        if not ipaddress.ip_address(host).is_loopback:
+            raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])
         self._ports.serve(CONSOLE, console_site(self._settings, inbox, self._reactor, self._not_ready))
 
     def _open(self, listeners: tuple[Listener, ...]) -> list[str]:

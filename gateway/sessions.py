@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 
 from gateway.assembly import Assembly, listening
+from gateway.certificate_watch import CertificateWatch
 from gateway.events import Reporter
 from gateway.ports import Ports
 
@@ -20,6 +21,7 @@ class Sessions:
         self._report = report
         self._current: Assembly | None = None
         self._earlier: list[Assembly] = []
+        self._certificates = CertificateWatch(reactor, report)
 
     def use(self, assembly: Assembly) -> None:
         """Serve the ports of the assembly, which are open, with it. Those that only the one before had are closed."""
@@ -29,6 +31,7 @@ class Sessions:
             self._ports.serve(key, front.wire)
             if key not in known or listening(known[key]) != listening(front):
                 self._report(listening(front))
+        self._certificates.watch(one.certificates for one in assembly.fronts.values() if one.certificates is not None)
         self._ports.close(known.keys() - assembly.fronts.keys())
         if before is not None:
             self._earlier.append(before)
@@ -41,6 +44,7 @@ class Sessions:
         A port that systemd holds open is closed here at once: connections to it wait for the next process.
         """
         self._ports.close(key for key in self._keys() if key.startswith("systemd:"))
+        self._certificates.stop()
         drained = DeferredList([one.drain() for one in self._all()])
         deadline = self._reactor.callLater(deadline_seconds, self.abort)
         await drained

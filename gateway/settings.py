@@ -21,7 +21,7 @@ from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
 from gateway.smtp.sasl import MECHANISMS
-from gateway.tables import Problem, read_table
+from gateway.tables import Problem, SettingsError, read_table
 from gateway.tls import CipherPolicy, Version
 from gateway.tls_settings import Tls, pair_problems
 from gateway.vendor import load
@@ -34,14 +34,6 @@ DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(
 HOSTNAME_OCTETS = 255  # RFC 5321 §4.5.3.1.2
 HOSTNAME_EXPECTED = f'expected a domain name or an address such as "[192.0.2.1]", of at most {HOSTNAME_OCTETS} octets'
 TlsMode = Literal["starttls", "implicit", "optional", "none"]
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; problems says where and why, each in one line."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +129,9 @@ class Console:
     endpoint: str = f"tcp:{CONSOLE_PORT}:interface=127.0.0.1"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Whoever reaches the pages may read them."""
+        """Whoever reaches the pages may read them. What systemd passes is looked at when it is there."""
+        if self.endpoint.startswith("systemd:"):
+            return
         interface = re.search(r":interface=((?:\\.|[^:\\])*)", self.endpoint)
         if interface is None or not _is_loopback(interface[1].replace("\\", "")):
             yield "endpoint", "expected a loopback address, such as tcp:8025:interface=127.0.0.1"

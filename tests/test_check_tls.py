@@ -96,6 +96,7 @@ def test_a_check_makes_no_certificate(problems, tmp_path):
     ("text", "path", "words"),
     [
         ('[[listeners]]\nendpoint = "ssl:443"\n', "listeners[0].endpoint", "expected a server endpoint"),
+        ('[[listeners]]\nendpoint = "systemd:domain=UNIX:index=0"\n', "listeners[0].endpoint", "domain=INET"),
         ('[[listeners]]\nendpoint = "tcp:99999"\n', "listeners[0].endpoint", "65535"),
         ('[[listeners]]\nendpoint = "tcp:port=-1"\n', "listeners[0].endpoint", "65535"),
         (LISTENER + LISTENER, "listeners[1].endpoint", "is that of listeners[0]"),

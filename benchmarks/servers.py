@@ -28,6 +28,7 @@ NODE_MODULES = INSTALLED / "nodemailer" / "node_modules"
 SETTINGS = """\
 hostname = "gateway.example"
 state_dir = "{folder}/state"
+workers = 1
 
 [tls]
 certificate = "{certificate}"

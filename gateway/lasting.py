@@ -47,19 +47,20 @@ class Counts:
     secrets: RememberedAnswers
 
     @classmethod
-    def under(cls, limits: Limits, seconds: Callable[[], float]) -> Counts:
-        """Nothing is counted yet."""
+    def under(cls, limits: Limits, seconds: Callable[[], float], hash_key: bytes | None = None) -> Counts:
+        """Nothing is counted yet. hash_key: that of the other processes, which count together with this one."""
         return cls(
             FailedLoginCount(
                 limits.failed_logins_per_address,
                 limits.failed_login_window_seconds,
                 limits.failed_login_delay_seconds,
                 seconds,
+                hash_key,
             ),
             SessionCount(limits),
             OctetsInFlight(limits.octets_in_flight),
-            RememberedAnswers(seconds),
-            RememberedAnswers(seconds),
+            RememberedAnswers(seconds, hash_key),
+            RememberedAnswers(seconds, hash_key),
         )
 
     def change_limits(self, limits: Limits) -> None:
@@ -84,11 +85,11 @@ class Lasting:
     taken: TakenPaths
 
     @classmethod
-    def under(cls, settings: Settings, surroundings: Surroundings) -> Lasting:
+    def under(cls, settings: Settings, surroundings: Surroundings, hash_key: bytes | None = None) -> Lasting:
         """For a process that starts with these settings. StoreError when the store cannot be opened."""
         store = SqliteStore(settings.store_path)
         store.open()
-        counts = Counts.under(settings.limits, surroundings.reactor.seconds)
+        counts = Counts.under(settings.limits, surroundings.reactor.seconds, hash_key)
         in_thread = surroundings.in_thread
         return cls(
             surroundings,

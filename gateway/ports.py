@@ -5,6 +5,8 @@ A port that is open and not served yet takes no connection: those that come wait
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -77,6 +79,16 @@ class Ports:
         for failure in failures:
             raise OSError(f"cannot listen on {key}: {failure.getErrorMessage()}")
         (port,) = ports
+        port.stopReading()
+        self._ports[key], self._switches[key] = port, switch
+
+    def adopt(self, key: str, reactor: Any, descriptor: int) -> None:
+        """Have a port that another process has opened; the descriptor is copied."""
+        switch = Switch()
+        with socket.socket(fileno=os.dup(descriptor)) as opened:
+            family = opened.family
+        os.set_blocking(descriptor, False)
+        port = reactor.adoptStreamPort(descriptor, family, switch)
         port.stopReading()
         self._ports[key], self._switches[key] = port, switch
 

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import gc
 import ipaddress
 import os
 import signal
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
-from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
 
 from gateway.assembly import Assembly
 from gateway.control_socket import ControlSocket
-from gateway.descriptors import raise_descriptor_limit
 from gateway.event_log import EventLog
 from gateway.events import Attempted, Event, Failed, Reloaded, ReloadRefused
 from gateway.lasting import Lasting, Surroundings
+from gateway.options import Options
 from gateway.parts import console_site, first_message_command, server_endpoint, tcp_port
 from gateway.ports import Ports, keys
+from gateway.process import keep_what_is_there, raise_descriptor_limit
+from gateway.reading import Reading
 from gateway.reload import fixed_problems
 from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
 from gateway.sessions import Sessions
-from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
+from gateway.settings import Listener, SettingsError
 from gateway.store.interface import StoreError
 from gateway.supervision import Supervisor
 from gateway.tables import Problem
+from gateway.workers.workforce import WorkerState, Workforce
+
+__all__ = ["GatewayService", "Options", "makeService"]
 
 LOG = Logger(namespace="mailgateway")
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
@@ -45,19 +46,19 @@ CONSOLE = "console"
 class GatewayService(Service):
     """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains.
 
-    read_settings gives the settings anew, for a reload.
+    With one worker the sessions are here; with more they are in processes of their own, and here is the rest. reports
+    has the events of all of them.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        read_settings: Callable[[], Settings],
+        reading: Reading,
         reactor: Any,
         wall_seconds: Callable[[], float],
         supervisor: Supervisor,
     ) -> None:
-        self._settings = settings
-        self._read_settings = read_settings
+        self._reading = reading
+        self._settings = settings = reading.settings
         self._reactor = reactor
         self._wall_seconds = wall_seconds
         self._supervisor = supervisor
@@ -65,6 +66,7 @@ class GatewayService(Service):
         self.reports = Reports(EventLog())
         self._ports = Ports()
         self._sessions = Sessions(reactor, self._ports, self.reports)
+        self._workforce = Workforce(settings.workers, reactor, self.reports) if settings.workers > 1 else None
         self._control: ControlSocket | None = None
         self._reloads = DeferredLock()
 
@@ -93,21 +95,32 @@ class GatewayService(Service):
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._threads.start()
         surroundings = Surroundings(self._reactor, self._wall_seconds, self._in_thread, self.reports)
-        self._lasting = Lasting.under(settings, surroundings)
+        hash_key = self._workforce.hash_key if self._workforce is not None else None
+        self._lasting = Lasting.under(settings, surroundings, hash_key)
         assembly = Assembly(settings, self._lasting)
         inbox = self._make_inbox() if settings.sandbox.enabled else None
         self._open_console(inbox)
         self._open(settings.listeners)
-        self._sessions.use(assembly)
         self._open_control()
-        # What is there now stays: the collector need not look at it, nor run at every few hundred sessions' objects
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        keep_what_is_there()
         # Not before signals are ours: who is told of readiness may send one at once
-        self._reactor.callWhenRunning(self._supervisor.ready, self._status())
-        if inbox is not None:
-            self._tell_newcomer()
+        self._reactor.callWhenRunning(self._serve, assembly, inbox is not None)
+
+    def _serve(self, assembly: Assembly, has_inbox: bool) -> None:
+        """Take sessions, here or in workers, and tell when that is so."""
+        ready: Deferred[None] = succeed(None)
+        if self._workforce is None:
+            self._sessions.use(assembly)
+        else:
+            ready = self._workforce.start(self._lasting, self._reading.text, self._reading.name, self._descriptors())
+        ready.addCallback(lambda _: self._supervisor.ready(self._status()))
+        if has_inbox:
+            ready.addCallback(lambda _: self._tell_newcomer())
+
+    def _descriptors(self) -> dict[str, int]:
+        """The open ports of the listeners, for workers."""
+        names = keys(one.endpoint for one in self._settings.listeners)
+        return {key: self._ports.port(key).fileno() for key in names}
 
     def _make_inbox(self) -> Inbox:
         inbox = Inbox(self._settings.state_dir / "sandbox", self._wall_seconds)
@@ -158,10 +171,18 @@ class GatewayService(Service):
         missing = 1 + len(self._settings.listeners) - len(self._ports)
         if not self.running:
             return ["shutting down"]
-        return [f"{missing} of the ports are not open"] if missing else []
+        reasons = [f"{missing} of the ports are not open"] if missing else []
+        if self._workforce is not None and self._workforce.missing:
+            reasons.append(f"{self._workforce.missing} of the workers do not serve")
+        return reasons
 
     def _status(self) -> str:
-        return f"{len(self._settings.listeners)} listeners"
+        workers = f", {self._settings.workers} workers" if self._workforce is not None else ""
+        return f"{len(self._settings.listeners)} listeners{workers}"
+
+    def workers(self) -> list[WorkerState]:
+        """The worker processes there are; none when the sessions are here."""
+        return self._workforce.states() if self._workforce is not None else []
 
     # -- reading the settings again
 
@@ -170,7 +191,7 @@ class GatewayService(Service):
         await self._reloads.acquire()
         self._supervisor.reloading()
         try:
-            self._reload()
+            await self._reload()
         except SettingsError as error:
             problems = [str(one) for one in error.problems]
         except OSError as error:
@@ -186,25 +207,51 @@ class GatewayService(Service):
         self.reports(ReloadRefused(tuple(problems)) if problems else Reloaded(len(self._settings.listeners)))
         return problems
 
-    def _reload(self) -> None:
+    async def _reload(self) -> None:
         if not self.running:
             raise OSError("the gateway is stopping")
-        settings = self._read_settings()
+        reading = self._reading.again()
+        settings = reading.settings
         problems = list(fixed_problems(self._settings, settings))
         if problems:
             raise SettingsError(problems)
         assembly = Assembly(settings, self._lasting)
-        self._open(settings.listeners)
-        # From here on nothing can fail
-        self._settings = settings
-        self._lasting.counts.change_limits(settings.limits)
-        self._sessions.use(assembly)
+        opened = self._open(settings.listeners)
+        if self._workforce is None:
+            self._take(reading)
+            self._sessions.use(assembly)
+        else:
+            await self._reload_workers(self._workforce, reading, opened)
+
+    async def _reload_workers(self, workforce: Workforce, reading: Reading, opened: list[str]) -> None:
+        """The same in all workers, or in none."""
+        wanted = keys(one.endpoint for one in reading.settings.listeners)
+        descriptors = {key: self._ports.port(key).fileno() for key in wanted}
+        try:
+            await workforce.prepare(reading.text, reading.name, descriptors)
+        except SettingsError:
+            self._ports.close(opened)
+            raise
+        before = keys(one.endpoint for one in self._settings.listeners)
+        self._take(reading)
+        workforce.use()
+        self._ports.close(set(before) - set(wanted))
+
+    def _take(self, reading: Reading) -> None:
+        """From here on nothing can fail."""
+        self._reading, self._settings = reading, reading.settings
+        self._lasting.counts.change_limits(self._settings.limits)
 
     # -- stopping
 
     def _terminate(self, *_: object) -> None:
         """SIGTERM ends in exit status 0, which twistd's own way does not; a second one does not wait."""
-        self._reactor.callFromThread(self._reactor.stop if self.running else self._sessions.abort)
+        self._reactor.callFromThread(self._reactor.stop if self.running else self._abort)
+
+    def _abort(self) -> None:
+        self._sessions.abort()
+        if self._workforce is not None:
+            self._workforce.abort()
 
     def _hang_up(self, *_: object) -> None:
         """SIGHUP asks services to read their settings again."""
@@ -215,35 +262,16 @@ class GatewayService(Service):
         try:
             if self._control is not None:
                 await self._control.close()
-            await self._sessions.drain(self._settings.limits.drain_seconds)
+            seconds = self._settings.limits.drain_seconds
+            await self._sessions.drain(seconds)
+            if self._workforce is not None:
+                await self._workforce.drain(seconds)
             await self._ports.close_all()
         except Exception:
             self.reports(Failed("", traceback.format_exc()))
         finally:  # a thread that is left keeps the process from ending
             self._threads.stop()
             self._supervisor.stopped()
-
-
-class Options(UsageOptions):
-    """What comes after "twistd mailgateway"."""
-
-    optParameters = [
-        ["config", "c", None, "The settings file; without one, everything runs on loopback with the sandbox."],
-    ]
-    settings: Settings
-
-    def postOptions(self) -> None:
-        """Read the settings now, so that twistd shows what is wrong with them and stops."""
-        # twistd may change to another folder when it goes into the background
-        self.path = Path(self["config"]).absolute() if self["config"] else None
-        try:
-            self.settings = self.read_settings()
-        except SettingsError as error:
-            raise UsageError(f"the settings cannot be used:\n{error}") from None
-
-    def read_settings(self) -> Settings:
-        """The settings as they are now. SettingsError when they cannot be used."""
-        return read_settings(self.path) if self.path else embedded()
 
 
 def makeService(options: Options) -> Service:
@@ -253,4 +281,4 @@ def makeService(options: Options) -> Service:
     from twisted.internet import reactor  # noqa: PLC0415 - twistd has chosen it by now
 
     supervisor = Supervisor(reactor, os.environ, time.monotonic)
-    return GatewayService(options.settings, options.read_settings, reactor, time.time, supervisor)
+    return GatewayService(options.reading, reactor, time.time, supervisor)

@@ -22,17 +22,21 @@ from gateway.smtp.session import Session
 
 
 class SessionCount:
-    """How many sessions there are, in all and per address; one count for all listeners of the service."""
+    """How many sessions there are, in all and per address; one count for all listeners of the service.
+
+    told hears of each change here, for processes that count together; they pass it on to note_elsewhere().
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._peers: Counter[str] = Counter()
         self._total = 0
+        self.here = 0
+        self.told: Callable[[str, int], None] | None = None
 
     def enter(self, peer: str) -> bool:
         """Count a session; False when it is one too many, and then it must still leave()."""
-        self._total += 1
-        self._peers[peer] += 1
+        self._change_here(peer, 1)
         return self._total <= self._limits.sessions and self._peers[peer] <= self._limits.sessions_per_address
 
     def change_limits(self, limits: Limits) -> None:
@@ -41,10 +45,20 @@ class SessionCount:
 
     def leave(self, peer: str) -> None:
         """A session has ended."""
-        self._total -= 1
-        self._peers[peer] -= 1
+        self._change_here(peer, -1)
+
+    def note_elsewhere(self, peer: str, change: int) -> None:
+        """So many more sessions of this address are in another process; fewer, when negative."""
+        self._total += change
+        self._peers[peer] += change
         if not self._peers[peer]:
             del self._peers[peer]
+
+    def _change_here(self, peer: str, change: int) -> None:
+        self.here += change
+        self.note_elsewhere(peer, change)
+        if self.told is not None:
+            self.told(peer, change)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ HIGH_DESCRIPTOR = 200  # above those that the shell moves them to
 SETTINGS = """\
 hostname = "gateway.test"
 state_dir = "{folder}/state"
+workers = {workers}
 
 [vendors.postscale]
 api = "postscale"

@@ -28,11 +28,16 @@ endpoint = "systemd:domain=INET:name=console"
 NAMES = ["submission", "submissions", "console"]
 
 
+def settings_for(folder, gateway, workers=1):
+    """All ports from the supervisor; the vendor is the common gateway's sandbox."""
+    url = f"{gateway.console_url}/sandbox/postscale/v1"
+    return SETTINGS.format(folder=folder, workers=workers, url=url) + ACTIVATED
+
+
 @pytest.fixture
 def service(tmp_path, gateway):
     """A gateway on three ports of its supervisor, not started yet; its vendor is the common gateway's sandbox."""
-    url = f"{gateway.console_url}/sandbox/postscale/v1"
-    with supervised(tmp_path, NAMES, SETTINGS.format(folder=tmp_path, url=url) + ACTIVATED) as one:
+    with supervised(tmp_path, NAMES, settings_for(tmp_path, gateway)) as one:
         yield one
 
 
@@ -40,19 +45,21 @@ def trust(service):
     return ssl.create_default_context(cafile=service.folder / "state" / "tls" / "certificate.pem")
 
 
-def test_a_restart_under_load_refuses_no_connection_and_loses_no_message(service, gateway):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_restart_under_load_refuses_no_connection_and_loses_no_message(tmp_path, gateway, workers):
     gateway.clear()
-    service.started()
-    with running_load(lambda: service.port("submission"), trust(service), "restart") as load:
-        for _ in range(3):
+    with supervised(tmp_path, NAMES, settings_for(tmp_path, gateway, workers)) as service:
+        service.started()
+        with running_load(lambda: service.port("submission"), trust(service), f"restart-{workers}") as load:
+            for _ in range(3):
+                load.wait_for_more(20)
+                assert service.stop() == 0
+                service.started()
             load.wait_for_more(20)
-            assert service.stop() == 0
-            service.started()
-        load.wait_for_more(20)
-    assert (load.refused, load.faults) == ([], [])
-    arrived = {one["request"]["json"]["subject"] for one in gateway.messages()}
-    assert set(load.taken) - arrived == set()
-    assert service.stop() == 0
+        assert (load.refused, load.faults) == ([], [])
+        arrived = {one["request"]["json"]["subject"] for one in gateway.messages()}
+        assert set(load.taken) - arrived == set()
+        assert service.stop() == 0
 
 
 def test_ready_is_told_once_all_ports_answer_and_the_stop_when_it_begins(service):
@@ -93,7 +100,7 @@ def test_a_watchdog_for_another_process_is_none_of_ours(service):
 
 
 def test_an_abstract_notify_socket_will_do(tmp_path, gateway):
-    settings = SETTINGS.format(folder=tmp_path, url=f"{gateway.console_url}/sandbox/postscale/v1") + ACTIVATED
+    settings = settings_for(tmp_path, gateway)
     with supervised(tmp_path, NAMES, settings, abstract=True) as service:
         service.started()
         assert service.stop() == 0
@@ -107,7 +114,7 @@ def test_a_notify_socket_that_nobody_reads_stops_nothing(service):
 
 
 def test_a_console_port_that_others_could_reach_stops_the_start(tmp_path, gateway):
-    settings = SETTINGS.format(folder=tmp_path, url=f"{gateway.console_url}/sandbox/postscale/v1") + ACTIVATED
+    settings = settings_for(tmp_path, gateway)
     with supervised(tmp_path, NAMES, settings) as service:
         service.sockets["console"].close()
         service.sockets["console"] = socket.create_server(("0.0.0.0", 0))

@@ -42,10 +42,12 @@ def check_settings(path: Path, reactor: Any) -> list[Problem]:
 
 def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]]:
     """One call for each part; each raises SettingsError when its part cannot be made."""
-    yield partial(server_endpoint, reactor, settings.console.endpoint, "console.endpoint")
+    if not _is_passed(settings.console.endpoint):
+        yield partial(server_endpoint, reactor, settings.console.endpoint, "console.endpoint")
     for number, listener in enumerate(settings.listeners):
         path = f"listeners[{number}]"
-        yield partial(server_endpoint, reactor, listener.endpoint, f"{path}.endpoint")
+        if not _is_passed(listener.endpoint):
+            yield partial(server_endpoint, reactor, listener.endpoint, f"{path}.endpoint")
         if listener.certificate or settings.tls.certificate:
             yield partial(tls_contexts, settings, listener, path)
         else:  # a self-made certificate is not made here; the rest of the TLS settings can be looked at
@@ -56,7 +58,7 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
         yield partial(_certificate_age, one.certificate, one.private_key, f"tls.sni[{number}]")
         yield partial(_sni_name, one, f"tls.sni[{number}]")
     for name, vendor in settings.vendors.items():
-        seen = replace(vendor, key=None) if _is_left_to_systemd(vendor.key) else vendor
+        seen = replace(vendor, key=None) if is_left_to_systemd(vendor.key) else vendor
         yield partial(vendor_entry, name, seen, reactor, _no_thread)
 
 
@@ -65,12 +67,19 @@ def not_looked_at(settings: Settings) -> list[Problem]:
     return [
         Problem(f"vendors.{name}.key", "not looked at: systemd passes this credential to the service only")
         for name, vendor in settings.vendors.items()
-        if _is_left_to_systemd(vendor.key)
+        if is_left_to_systemd(vendor.key)
     ]
 
 
-def _is_left_to_systemd(key: Secret | None) -> bool:
+def is_left_to_systemd(key: Secret | None) -> bool:
+    """Whether a key is a credential that only the unit can see."""
     return key is not None and key.kind == "credential" and "CREDENTIALS_DIRECTORY" not in os.environ
+
+
+def _is_passed(endpoint: str) -> bool:
+    """Whether this port is there in the unit only, and not here."""
+    is_tcp = endpoint.startswith(("systemd:domain=INET:", "systemd:domain=INET6:"))
+    return is_tcp and "LISTEN_FDS" not in os.environ
 
 
 def _ports(settings: Settings) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from gateway import __version__, service_commands, vendors
+from gateway import __version__, check_command, service_commands, vendors
 from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
 from gateway.accounts.seal import Seal
 from gateway.content.spool import Spool
@@ -37,24 +37,7 @@ def main() -> None:
 
 
 main.add_command(service_commands.reload)
-
-
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> None:
-    """Say what is wrong with a settings FILE, where, and what was expected."""
-    from twisted.internet import reactor  # noqa: PLC0415 - only this command needs one
-
-    from gateway.check import check_settings, not_looked_at  # noqa: PLC0415 - loads the whole gateway
-
-    problems = check_settings(file, reactor)
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    if problems:
-        raise SystemExit(1)
-    for note in not_looked_at(_settings(file)):
-        click.echo(f"note: {note}", err=True)
-    click.echo(f"{file}: the settings are good")
+main.add_command(check_command.check)
 
 
 @main.group()

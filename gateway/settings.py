@@ -94,7 +94,7 @@ class VendorSettings:
     roots to trust in place of the system's. exchange_seconds bounds a whole exchange, below the minute that many
     clients wait for the reply to their data; login_seconds the question whether a key is good. mailbox_host is where
     the vendor's mailbox users log in by IMAP over TLS; their mail is sent with key. streams and templates say what
-    another vendor's message streams and templates are called here.
+    another vendor's message streams and templates are called here. dkim_selectors are where its keys are in the DNS.
     """
 
     api: str
@@ -108,6 +108,7 @@ class VendorSettings:
     mailbox_port: int = 993
     streams: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
+    dkim_selectors: tuple[str, ...] = ()
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The API has to be one we know; keys travel over TLS, or not beyond this machine."""

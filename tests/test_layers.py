@@ -29,7 +29,12 @@ LONG_FILES = {
     "gateway/vendors/poststack.py": "a vendor is one file",
 }
 LONGEST_LINES = 300
-GLOBAL_REACTOR = ("gateway.service", "gateway.command", "gateway.workers.__main__")  # where processes begin
+GLOBAL_REACTOR = (
+    "gateway.service",
+    "gateway.command",
+    "gateway.check_command",
+    "gateway.workers.__main__",
+)  # where processes begin
 
 
 def module_of(file: Path) -> str:

@@ -37,6 +37,7 @@ def main() -> None:
 
 
 main.add_command(service_commands.reload)
+main.add_command(service_commands.install)
 main.add_command(check_command.check)
 
 

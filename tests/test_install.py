@@ -80,6 +80,13 @@ def test_check_takes_the_example_settings(fresh, tmp_path):
     assert told.stdout.endswith("gateway.toml: the settings are good\n")
 
 
+def test_the_wheel_has_what_the_service_needs(fresh, tmp_path):
+    told = run(fresh / "mailgateway", "install", "--root", tmp_path / "root", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    unit = (tmp_path / "root/etc/systemd/system/mailgateway.service").read_text("utf-8")
+    assert f"ExecStart={fresh}/twistd" in unit
+
+
 def test_check_says_what_is_wrong_where_and_what_was_expected(fresh, tmp_path):
     settings = tmp_path / "gateway.toml"
     settings.write_text('[limits]\nrecipients = "many"\n[vendors.postscale]\napi = "postscale"\nurl = "http://api.x"\n')

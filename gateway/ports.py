@@ -57,6 +57,10 @@ class Ports:
         """How many are open."""
         return len(self._ports)
 
+    def keys(self) -> list[str]:
+        """Those that are open."""
+        return list(self._ports)
+
     def port(self, key: str) -> Any:
         """The open port, an IListeningPort."""
         return self._ports[key]

@@ -61,6 +61,7 @@ class Worker:
         self._lasting: Lasting | None = None
         self._replica: Replica | None = None
         self._assembly: Assembly | None = None
+        self._in_use: set[str] = set()
         self._stopping = False
         self._channel = open_channel(reactor, descriptor, self._heard, self._end)
         self._reports.observe(lambda event: self._channel.tell(reported(event)))
@@ -87,6 +88,8 @@ class Worker:
     def _prepare(self, wanted: Prepare) -> list[str]:
         """Make all parts, and have the ports, none of which is served yet; the problems if that cannot be done."""
         descriptors = dict(zip(wanted.ports, self._channel.take_descriptors(), strict=True))
+        # What an earlier reload has asked for, and was refused by another worker
+        self._ports.close(set(self._ports.keys()) - self._in_use - descriptors.keys())
         try:
             self._make(wanted)
             for key in [key for key in descriptors if key not in self._ports]:
@@ -127,6 +130,7 @@ class Worker:
         assert self._assembly is not None and self._lasting is not None and self._sessions is not None
         self._lasting.counts.change_limits(self._assembly.settings.limits)
         self._sessions.use(self._assembly)
+        self._in_use = set(self._assembly.fronts)
         keep_what_is_there()
 
     # -- counting with the others

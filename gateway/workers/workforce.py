@@ -92,6 +92,10 @@ class Workforce:
         answers = [Deferred.fromCoroutine(one.prepare(self._next)) for one in serving]
         problems = [problem for answer in await gatherResults(answers) for problem in answer]
         if problems:
+            # Those that could prepare it let go of its ports again
+            for one in serving:
+                if one.serves:
+                    Deferred.fromCoroutine(one.prepare(self._wanted))
             raise SettingsError([Problem("", one) for one in dict.fromkeys(problems)])
 
     def use(self) -> None:
@@ -101,7 +105,7 @@ class Workforce:
         for one in self._members.values():
             if one.prepared is self._wanted:
                 one.use()
-            else:
+            elif one.serves:  # one that does not serve yet is on its way, and looks what is wanted before it does
                 Deferred.fromCoroutine(self._make_ready(one))
 
     # -- a worker's life

@@ -12,6 +12,7 @@ import smtplib
 import ssl
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -150,38 +151,60 @@ def test_failed_logins_count_in_all_workers_together(tmp_path):
             client.close()
 
 
+@dataclass
+class Vendor:
+    """A vendor to whom every key is good: its URL, the questions it was asked, and when it may answer a message."""
+
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    has_message: threading.Event = field(default_factory=threading.Event)
+    may_answer: threading.Event = field(default_factory=threading.Event)
+
+
 @contextlib.contextmanager
 def asked_vendor():
-    """A vendor to whom every key is good: its URL, and the questions it was asked."""
-    asked = []
+    vendor = Vendor()
 
     class Api(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
-            asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+            vendor.asked.append(self.path)
+            self.answer(200, b"{}")
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            vendor.has_message.set()
+            vendor.may_answer.wait(PATIENCE_SECONDS)
+            self.answer(202, b'{"message_id":"msg_1","status":"queued"}')
+
+        def answer(self, status, body):
+            with contextlib.suppress(OSError):
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *_):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/v1", asked
+            vendor.url = f"http://127.0.0.1:{server.server_port}/v1"
+            yield vendor
         finally:
+            vendor.may_answer.set()
             server.shutdown()
             thread.join()
 
 
 def test_a_key_that_one_worker_has_asked_about_is_known_to_the_other(tmp_path):
-    with asked_vendor() as (url, asked):
-        rest = f'\n[vendors.other]\napi = "postscale"\nurl = "{url}"\n[[routes]]\nvendors = ["other"]\n'
+    with asked_vendor() as vendor:
+        rest = f'\n[vendors.other]\napi = "postscale"\nurl = "{vendor.url}"\n[[routes]]\nvendors = ["other"]\n'
         with two_workers(tmp_path, rest) as gateway:
             sessions = [logged_in(gateway) for _ in range(6)]
             pids = {worker_of_port(gateway, client.sock.getsockname()[1]) for client, _ in sessions}
@@ -189,7 +212,7 @@ def test_a_key_that_one_worker_has_asked_about_is_known_to_the_other(tmp_path):
                 client.close()
     assert {code for _, code in sessions} == {235}
     assert len(pids) == 2
-    assert len(asked) == 1
+    assert len(vendor.asked) == 1
 
 
 def test_a_worker_killed_under_load_loses_no_message_and_is_replaced(running):
@@ -283,6 +306,56 @@ def test_a_worker_that_begins_after_a_reload_has_the_new_settings(running):
     eventually(lambda: not running.is_ready())
     eventually(running.is_ready)
     assert {hello(running) for _ in range(4)} == {"250-renamed.test"}
+
+
+def test_a_reload_while_a_worker_is_replaced_reaches_the_new_one_too(running):
+    (one, other), (victim, _) = one_for_each_worker(running)
+    change(running, 'hostname = "gateway.test"', 'hostname = "renamed.test"')
+    os.kill(victim, signal.SIGKILL)
+    code, told = reload(running)
+    assert (code, "has ended with signal 9" in told) in ((0, False), (1, True))
+    if code:  # it ended in the middle of the reload, which changed nothing then
+        assert reload(running)[0] == 0
+    assert logged(running, "alarm", f"process {victim}")
+    eventually(running.is_ready)
+    clients, _ = one_for_each_worker(running)
+    for client in (*clients, one, other):
+        client.socket.close()
+    assert {hello(running) for _ in range(6)} == {"250-renamed.test"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_stop_waits_for_a_message_in_hand_unless_it_is_told_twice(tmp_path, workers, again):
+    with asked_vendor() as vendor:
+        rest = f'\n[vendors.other]\napi = "postscale"\nurl = "{vendor.url}"\n[[routes]]\nvendors = ["other"]\n'
+        with own_gateway(tmp_path, {"main": 'tls = "starttls"'}, rest, workers=workers) as gateway:
+            client, code = logged_in(gateway)
+            assert code == 235
+            client.mail("shop@shop.example")
+            client.rcpt("ann@cust.example")
+            client.docmd("DATA")
+            client.send(b"From: shop@shop.example\r\nTo: ann@cust.example\r\n\r\nHello.\r\n.\r\n")
+            assert vendor.has_message.wait(PATIENCE_SECONDS)
+            gateway.process.send_signal(signal.SIGTERM)
+            late = eventually(lambda: said_at_stop(gateway))
+            assert late.startswith("421")
+            assert gateway.process.poll() is None
+            if again:
+                gateway.process.send_signal(signal.SIGTERM)
+            else:
+                vendor.may_answer.set()
+                assert client.getreply()[0] == 250
+            assert gateway.process.wait(PATIENCE_SECONDS) == 0
+            vendor.may_answer.set()
+            client.close()
+
+
+def said_at_stop(gateway):
+    """The greeting that a new session gets, unless it is that of a gateway which does not stop yet."""
+    client, reply = greeted(gateway)
+    client.socket.close()
+    return "" if reply.startswith("220") else reply
 
 
 def test_listeners_are_added_and_removed_in_all_workers(running):

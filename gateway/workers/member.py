@@ -58,6 +58,7 @@ class Member(ProcessProtocol):
         self._waiting: Deferred[list[str]] | None = None
         self._answered_seconds = self.began_seconds
         self._ping: Any = None
+        self._killed_for = ""
         self._process, self.channel = self._spawn()
         self.pid: int = self._process.pid
 
@@ -131,6 +132,8 @@ class Member(ProcessProtocol):
             self._ping.cancel()
         status: Any = reason.value
         how = f"signal {status.signal}" if status.signal is not None else f"status {status.exitCode}"
+        if self._killed_for:
+            how = f"{how} ({self._killed_for})"
         self.serves = False
         self._answer([f"worker {self.number} has ended with {how}"])
         self._ended(self, how)
@@ -141,6 +144,7 @@ class Member(ProcessProtocol):
     def _look(self) -> None:
         """A worker whose reactor is stuck holds its sessions for ever, and takes connections that nobody answers."""
         if self._reactor.seconds() - self._answered_seconds > STUCK_SECONDS:
+            self._killed_for = f"its event loop was stuck for {STUCK_SECONDS:g} s"
             self.kill()
             return
         self.channel.tell(Ping())

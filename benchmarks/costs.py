@@ -15,6 +15,11 @@ def cpu_milliseconds(pid: int) -> float:
     return sum(_cpu_ticks(one) for one in _family(pid)) * 1000 / TICKS_A_SECOND
 
 
+def cpu_milliseconds_each(pid: int) -> dict[int, float]:
+    """The same of each process for itself."""
+    return {one: _cpu_ticks(one) * 1000 / TICKS_A_SECOND for one in _family(pid)}
+
+
 def resident_kib(pid: int) -> int:
     """The resident set of a process and its children, in KiB; pages they share count more than once."""
     return sum(_status_kib(one, "VmRSS") for one in _family(pid))

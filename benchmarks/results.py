@@ -24,6 +24,8 @@ figures of this table with each other, and with no other machine's. In parenthes
 
 {table}
 
+{scaling}
+
 What is measured:
 
 - CPU: processor time (user and system) of the server process and its children for each message, warm-up excluded; the
@@ -31,6 +33,8 @@ What is measured:
 - Peak: resident memory above the idle process while four messages of 25 MB come at once. The gateway keeps large
   messages in a file meanwhile; what the system caches of that file is not counted.
 - Session: resident memory of a session that has logged in over TLS and says nothing.
+- Workers: processor time too, because the clients and the API share the two processors; a processor gives a second of
+  work a second, and no process has more than one. The round with the median ratio.
 - Added: from the last octet of the data to the 250, less the 50 ms that the API takes, with 50 sessions and 100
   messages a second. This is wall time, and the client and the API share the machine with the server.
 
@@ -84,7 +88,7 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
 
 
-def report(lines: Sequence[str], rounds: int, missing: Mapping[str, str]) -> str:
+def report(lines: Sequence[str], scaling: str, rounds: int, missing: Mapping[str, str]) -> str:
     """The whole page."""
     facts = [
         ("date", datetime.datetime.now(datetime.UTC).date().isoformat()),
@@ -98,7 +102,7 @@ def report(lines: Sequence[str], rounds: int, missing: Mapping[str, str]) -> str
         *((f"missing: {name}", why) for name, why in missing.items()),
     ]
     shown = "\n".join(f"| {name} | {value} |" for name, value in facts)
-    return PAGE.format(table="\n".join(lines), rounds=rounds, facts=shown)
+    return PAGE.format(table="\n".join(lines), scaling=scaling, rounds=rounds, facts=shown)
 
 
 def _processor() -> str:

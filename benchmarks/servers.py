@@ -28,6 +28,7 @@ NODE_MODULES = INSTALLED / "nodemailer" / "node_modules"
 SETTINGS = """\
 hostname = "gateway.example"
 state_dir = "{folder}/state"
+workers = {workers}
 
 [tls]
 certificate = "{certificate}"
@@ -84,11 +85,11 @@ class Api:
         return told["messages"], told["octets"]
 
 
-def _gateway(place: Place) -> list[str]:
+def _gateway(place: Place, workers: int = 1) -> list[str]:
     (place.folder / "state").mkdir(mode=0o700)
     settings = place.folder / "gateway.toml"
     told = {name: getattr(place, name) for name in ("port", "certificate", "private_key", "api", "folder")}
-    settings.write_text(SETTINGS.format(console=free_port(), **told), encoding="utf-8")
+    settings.write_text(SETTINGS.format(console=free_port(), workers=workers, **told), encoding="utf-8")
     twistd = Path(sys.executable).with_name("twistd")
     return [str(twistd), "-n", "--pidfile=", "mailgateway", "--config", str(settings)]
 
@@ -131,6 +132,7 @@ def _nodemailer_missing() -> str:
 STOCK = Server("stock Twisted", _python_peer("stock_twisted.py"))
 BARE = Server("bare Twisted", _python_peer("bare_twisted.py"))
 GATEWAY = Server("this gateway", _gateway)
+TWO_WORKERS = Server("this gateway, two workers", lambda place: _gateway(place, 2))
 SERVERS = (
     Server("Nodemailer", _nodemailer, _nodemailer_missing),
     Server("aiosmtpd + aiohttp", _aiosmtpd, _aiosmtpd_missing),

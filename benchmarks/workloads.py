@@ -38,7 +38,7 @@ class Workload:
 
 
 @contextmanager
-def _load(place: Place, *options: Any) -> Iterator[subprocess.Popen[str]]:
+def load_of(place: Place, *options: Any) -> Iterator[subprocess.Popen[str]]:
     """A client process that has opened its connections and warmed up."""
     command = [
         sys.executable,
@@ -57,7 +57,7 @@ def _load(place: Place, *options: Any) -> Iterator[subprocess.Popen[str]]:
         process.stdin.close()
 
 
-def _run(load: subprocess.Popen[str]) -> list[float]:
+def run_load(load: subprocess.Popen[str]) -> list[float]:
     """Let a load run; the seconds from the last octet to the 250 of each message."""
     assert load.stdin and load.stdout
     load.stdin.write("go\n")
@@ -73,9 +73,9 @@ def _cpu_a_message(messages: int, size_octets: int, *options: Any) -> Callable[[
     """CPU milliseconds of the server for each message, warm-up excluded."""
 
     def measure(pid: int, place: Place, api: Api) -> dict[str, float]:
-        with _load(place, "--messages", messages, *options) as load:
+        with load_of(place, "--messages", messages, *options) as load:
             before, (count, octets) = cpu_milliseconds(pid), api.count()
-            _run(load)
+            run_load(load)
             time.sleep(SETTLE_SECONDS)
             after, (count_after, octets_after) = cpu_milliseconds(pid), api.count()
         _check(messages, size_octets, count_after - count, octets_after - octets)
@@ -94,14 +94,14 @@ def _check(messages: int, size_octets: int, count: int, octets: int) -> None:
 
 def _peak_memory(pid: int, place: Place, api: Api) -> dict[str, float]:
     """MiB above the idle process while four messages of 25 MiB come at once."""
-    with _load(place, "--connections", 4, "--messages", 4) as small:
-        _run(small)
-    with _load(place, "--message", "large", "--connections", 4, "--messages", 4, "--warm-up-messages", 0) as load:
+    with load_of(place, "--connections", 4, "--messages", 4) as small:
+        run_load(small)
+    with load_of(place, "--message", "large", "--connections", 4, "--messages", 4, "--warm-up-messages", 0) as load:
         time.sleep(SETTLE_SECONDS)
         idle = resident_kib(pid)
         count, octets = api.count()
         reset_peak(pid)
-        _run(load)
+        run_load(load)
         peak = peak_kib(pid)
         count_after, octets_after = api.count()
     _check(4, 25 * MIB, count_after - count, octets_after - octets)
@@ -112,10 +112,10 @@ def _idle_session(pid: int, place: Place, api: Api) -> dict[str, float]:
     """KiB of a session that has logged in over TLS and says nothing."""
     resident = []
     few, many = IDLE_SESSIONS
-    with _load(place, "--connections", few, "--warm-up-messages", 0):
+    with load_of(place, "--connections", few, "--warm-up-messages", 0):
         time.sleep(SETTLE_SECONDS)
         resident.append(resident_kib(pid))
-        with _load(place, "--connections", many - few, "--warm-up-messages", 0):
+        with load_of(place, "--connections", many - few, "--warm-up-messages", 0):
             time.sleep(SETTLE_SECONDS)
             resident.append(resident_kib(pid))
     return {"session": (resident[1] - resident[0]) / (many - few)}
@@ -123,8 +123,8 @@ def _idle_session(pid: int, place: Place, api: Api) -> dict[str, float]:
 
 def _latency(pid: int, place: Place, api: Api) -> dict[str, float]:
     """Milliseconds from the last octet of the data to the 250, above what the API takes."""
-    with _load(place, "--connections", 50, "--messages", 800, "--per-second", 100) as load:
-        seconds = _run(load)
+    with load_of(place, "--connections", 50, "--messages", 800, "--per-second", 100) as load:
+        seconds = run_load(load)
     cuts = statistics.quantiles(seconds, n=100)
     return {name: (cuts[at - 1] - LATENCY_DELAY_SECONDS) * 1000 for name, at in (("p50", 50), ("p99", 99))}
 

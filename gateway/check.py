@@ -44,10 +44,12 @@ def check_settings(path: Path, reactor: Any) -> list[Problem]:
 
 def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]]:
     """One call for each part; each raises SettingsError when its part cannot be made."""
-    yield partial(server_endpoint, reactor, settings.console.endpoint, "console.endpoint")
+    if not _is_passed(settings.console.endpoint):
+        yield partial(server_endpoint, reactor, settings.console.endpoint, "console.endpoint")
     for number, listener in enumerate(settings.listeners):
         path = f"listeners[{number}]"
-        yield partial(server_endpoint, reactor, listener.endpoint, f"{path}.endpoint")
+        if not _is_passed(listener.endpoint):
+            yield partial(server_endpoint, reactor, listener.endpoint, f"{path}.endpoint")
         if listener.certificate or settings.tls.certificate:
             yield partial(tls_contexts, settings, listener, path)
         else:  # a self-made certificate is not made here; the rest of the TLS settings can be looked at
@@ -59,15 +61,15 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
     for number, one in enumerate(settings.tls.sni):
         yield partial(_certificate_age, one.certificate, one.private_key, f"tls.sni[{number}]")
         yield partial(_sni_name, one, f"tls.sni[{number}]")
-    if not _is_left_to_systemd(settings.store.password):
+    if not is_left_to_systemd(settings.store.password):
         yield partial(store_password, settings)
     for name, vendor in settings.vendors.items():
-        seen = replace(vendor, key=None) if _is_left_to_systemd(vendor.key) else vendor
+        seen = replace(vendor, key=None) if is_left_to_systemd(vendor.key) else vendor
         yield partial(vendor_entry, name, seen, reactor, _no_thread)
     for number, hook in enumerate(settings.webhooks):
         path = f"webhooks[{number}]"
         yield partial(webhook_client, hook, path, reactor)
-        if not any(map(_is_left_to_systemd, hook.secrets)):
+        if not any(map(is_left_to_systemd, hook.secrets)):
             yield partial(webhook, hook, path)
 
 
@@ -77,11 +79,18 @@ def not_looked_at(settings: Settings) -> list[Problem]:
     secrets += [(f"webhooks[{number}]", one) for number, hook in enumerate(settings.webhooks) for one in hook.secrets]
     secrets.append(("store.password", settings.store.password))
     told = "not looked at: systemd passes this credential to the service only"
-    return [Problem(path, told) for path, secret in secrets if _is_left_to_systemd(secret)]
+    return [Problem(path, told) for path, secret in secrets if is_left_to_systemd(secret)]
 
 
-def _is_left_to_systemd(key: Secret | None) -> bool:
+def is_left_to_systemd(key: Secret | None) -> bool:
+    """Whether a key is a credential that only the unit can see."""
     return key is not None and key.kind == "credential" and "CREDENTIALS_DIRECTORY" not in os.environ
+
+
+def _is_passed(endpoint: str) -> bool:
+    """Whether this port is there in the unit only, and not here."""
+    is_tcp = endpoint.startswith(("systemd:domain=INET:", "systemd:domain=INET6:"))
+    return is_tcp and "LISTEN_FDS" not in os.environ
 
 
 def _ports(settings: Settings) -> Iterator[Problem]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 import pkgutil
-import smtplib
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from gateway import __version__, vendors
+from gateway import __version__, check_command, service_commands, vendors
 from gateway.accounts.credentials import make_credential, mechanisms_of, new_user_name, regenerate_credential
 from gateway.accounts.seal import Seal
 from gateway.content.spool import Spool
@@ -36,22 +35,10 @@ def main() -> None:
     """An SMTP gateway to email vendors' HTTP APIs. It is started with: twistd -n mailgateway"""
 
 
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def check(file: Path) -> None:
-    """Say what is wrong with a settings FILE, where, and what was expected."""
-    from twisted.internet import reactor  # noqa: PLC0415 - only this command needs one
-
-    from gateway.check import check_settings, not_looked_at  # noqa: PLC0415 - loads the whole gateway
-
-    problems = check_settings(file, reactor)
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    if problems:
-        raise SystemExit(1)
-    for note in not_looked_at(_settings(file)):
-        click.echo(f"note: {note}", err=True)
-    click.echo(f"{file}: the settings are good")
+main.add_command(service_commands.reload)
+main.add_command(service_commands.install)
+main.add_command(service_commands.send_test)
+main.add_command(check_command.check)
 
 
 @main.group()
@@ -132,43 +119,6 @@ def deactivate_credential(config: Path | None, user_name: str) -> None:
     if not found:
         raise click.ClickException(f"there is no credential with the user name {user_name}")
     click.echo(f"{user_name} is deactivated: no new login; the name stays taken, regenerate does not bring it back")
-
-
-@main.command("send-test")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=2525, show_default=True, type=int)
-@click.option("--implicit-tls", is_flag=True, help="TLS from the first octet, as on port 2465.")
-@click.option("--user", default="postscale", show_default=True)
-@click.option(
-    "--password", envvar="MAILGATEWAY_PASSWORD", default="ps_test_first_message", help="Better: the variable."
-)
-@click.option("--certificate", type=click.Path(path_type=Path), help="The certificate to trust, in PEM form.")
-@click.option("--from", "author", default="shop@shop.example", show_default=True)
-@click.option("--to", "recipient", default="ann@cust.example", show_default=True)
-def send_test(
-    host: str,
-    port: int,
-    implicit_tls: bool,
-    user: str,
-    password: str,
-    certificate: Path | None,
-    author: str,
-    recipient: str,
-) -> None:
-    """Send a message through a running gateway, as an application would."""
-    from gateway.first_message import Submitter, first_message, send  # noqa: PLC0415 - keeps the other commands quick
-
-    self_made = embedded().state_dir / "tls" / "certificate.pem"
-    trusted = certificate or (self_made if host in ("127.0.0.1", "localhost", "::1") and self_made.exists() else None)
-    submitter = Submitter(host, port, user, password, implicit_tls, trusted)
-    try:
-        reply = send(first_message(author, recipient), submitter)
-    except smtplib.SMTPResponseException as error:
-        told = error.smtp_error.decode("ascii", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        raise click.ClickException(f"{host}:{port} answered {error.smtp_code} {told}") from None
-    except (OSError, smtplib.SMTPException) as error:
-        raise click.ClickException(f"{host}:{port}: {error}") from None
-    click.echo(reply)
 
 
 @main.command("explain")

@@ -26,21 +26,40 @@ from gateway.trace import Hop
 
 SPOOL_FULL = Reply(452, "Insufficient system storage, try again later", "4.3.1")  # RFC 5321 §4.2.2
 TOO_LARGE_FOR_VENDOR = Reply(552, "Message size exceeds the limit of the account", "5.3.4")  # RFC 1870 §6
+TOLD_OCTETS = 1024 * 1024  # a two-thousandth of the limit; small messages come and go without a word
 
 
 class OctetsInFlight:
-    """How much mail data the whole service holds at the moment, and whether there is room for more."""
+    """How much mail data the whole service holds at the moment, and whether there is room for more.
+
+    told hears of changes here, for processes that count together, once they come to TOLD_OCTETS.
+    """
 
     def __init__(self, maximum_octets: int) -> None:
         self._maximum_octets = maximum_octets
         self._octets = 0
+        self._untold_octets = 0
+        self.told: Callable[[int], None] | None = None
 
     def has_room(self, octets: int = 1) -> bool:
         """Whether so many octets more may be held."""
         return self._octets + octets <= self._maximum_octets
 
+    def change_limit(self, maximum_octets: int) -> None:
+        """From now on this is the most; what is held stays."""
+        self._maximum_octets = maximum_octets
+
     def add(self, octets: int) -> None:
         """So many octets more are held; less, when negative."""
+        self._octets += octets
+        if self.told is not None:
+            self._untold_octets += octets
+            if abs(self._untold_octets) >= TOLD_OCTETS:
+                self.told(self._untold_octets)
+                self._untold_octets = 0
+
+    def note_elsewhere(self, octets: int) -> None:
+        """So many octets more are held by another process; less, when negative."""
         self._octets += octets
 
 

@@ -161,6 +161,28 @@ class InDoubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The settings were read again, and new sessions get them."""
+
+    listeners: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRefused:
+    """The settings were read again, and nothing was changed, because of these problems."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTaken:
+    """The file of a certificate has changed, and new handshakes get what is in it now; until says when it ends."""
+
+    certificate: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something only the operator can put right."""
 
@@ -189,6 +211,9 @@ Event = (
     | Ended
     | Held
     | InDoubt
+    | Reloaded
+    | ReloadRefused
+    | CertificateTaken
     | Alarm
     | Failed
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gateway.content.spool import Spool
 from gateway.message import Envelope
@@ -18,9 +18,13 @@ PIECE_OCTETS = 256 * 1024
 
 
 class TakenPaths:
-    """The forward-paths already served, for each message of each account."""
+    """The forward-paths already served, for each message of each account.
+
+    told hears of each change here, for other processes, which have it by note(): no paths when a message is forgotten.
+    """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
+        self.told: Callable[[bytes, frozenset[str]], None] | None = None
         self._seconds = seconds
         self._taken: OrderedDict[bytes, tuple[frozenset[str], float]] = OrderedDict()
 
@@ -35,14 +39,28 @@ class TakenPaths:
 
     def add(self, digest: bytes, paths: frozenset[str]) -> None:
         """The vendor has taken these too."""
-        self._taken[digest] = (self.of(digest) | paths, self._seconds() + KEPT_SECONDS)
+        self.note(digest, paths)
+        if self.told is not None:
+            self.told(digest, paths)
+
+    def forget(self, digest: bytes) -> None:
+        """Everybody has been served."""
+        self.add(digest, frozenset())
+
+    def note(self, digest: bytes, paths: frozenset[str], age_seconds: float = 0.0) -> None:
+        """These too were taken, here or in another process; no paths when everybody has been served."""
+        if not paths:
+            self._taken.pop(digest, None)
+            return
+        self._taken[digest] = (self.of(digest) | paths, self._seconds() + KEPT_SECONDS - age_seconds)
         self._taken.move_to_end(digest)
         if len(self._taken) > MESSAGES:
             self._taken.popitem(last=False)
 
-    def forget(self, digest: bytes) -> None:
-        """Everybody has been served."""
-        self._taken.pop(digest, None)
+    def copies(self) -> Iterator[tuple[bytes, frozenset[str], float]]:
+        """All that is remembered, as note() takes it, for another process."""
+        for digest, (paths, until) in self._taken.items():
+            yield digest, paths, KEPT_SECONDS - (until - self._seconds())
 
 
 def message_digest(account: str, envelope: Envelope, spool: Spool) -> bytes:

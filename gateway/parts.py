@@ -23,6 +23,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from gateway.certificate import CertificateError, ServerCertificate, read_certificates, read_server_certificate
+from gateway.certificate_watch import Certificates, Watched
 from gateway.console.pages import Console
 from gateway.departures import VendorEntry
 from gateway.http_client import HttpClient
@@ -88,19 +89,31 @@ def store_password(settings: Settings) -> str | None:
 
 def tls_contexts(settings: Settings, listener: Listener, path: str) -> ServerContexts | None:
     """The TLS contexts of one listener: its own certificate, or the common one, or a self-made one; those by SNI."""
+    watched = watched_contexts(settings, listener, path)
+    return watched.contexts if watched is not None else None
+
+
+def watched_contexts(settings: Settings, listener: Listener, path: str) -> Watched | None:
+    """The same, with the files that they are made of; None for a listener without TLS."""
     if listener.tls == "none":
         return None
     policy = tls_policy(settings, listener, path)
-    certificate, private_key = listener.certificate, listener.private_key
-    if certificate is None or private_key is None:
-        certificate, private_key = settings.tls.certificate, settings.tls.private_key
-        path = "tls"
+    own = (listener.certificate, listener.private_key)
+    if None in own:
+        own, path = (settings.tls.certificate, settings.tls.private_key), "tls"
+    certificate, private_key = own
     if certificate is None or private_key is None:
         now = datetime.datetime.now(datetime.UTC)
         certificate, private_key = self_made_certificate(settings.state_dir / "tls", settings.hostname, now)
-    default = server_certificate(certificate, private_key, path)
+
+    def read() -> Certificates:
+        return Certificates(server_certificate(certificate, private_key, path), sni_certificates(settings))
+
+    certificates = read()
     with _blamed_on(f"{path}.certificate"):
-        return ServerContexts(default, policy, sni_certificates(settings))
+        contexts = ServerContexts(certificates.own, policy, certificates.by_name)
+    by_name = (file for one in settings.tls.sni for file in (one.certificate, one.private_key))
+    return Watched(contexts, (certificate, private_key, *by_name), read)
 
 
 def server_certificate(certificate: Path, private_key: Path, path: str) -> ServerCertificate:
@@ -148,6 +161,9 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
     from twisted.internet.endpoints import serverFromString  # noqa: PLC0415 - loads Twisted's plugins
 
     kind = text.partition(":")[0]
+    if kind == "systemd" and "domain=UNIX" in text:
+        told = "expected domain=INET or INET6: Twisted removes the file of a Unix socket when it stops, also systemd's"
+        raise SettingsError([Problem(path, told)])
     roomy = f"{text}:backlog={BACKLOG}" if kind in ("tcp", "tcp6") and ":backlog=" not in text else text
     address = bound_address(text)
     try:

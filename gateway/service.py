@@ -1,86 +1,81 @@
-"""The wiring: settings -> service tree. The only file that knows every part, and what twistd calls."""
+"""The running gateway: what twistd calls, what signals do, and the order of starting, reloading and stopping."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import resource
+import ipaddress
+import os
 import signal
+import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
-from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
 
-from gateway.accounts.credentials import StoredCredentials
-from gateway.accounts.last_use import LastUse
-from gateway.accounts.proofs import StoredProofs
-from gateway.accounts.remembered import RememberedAnswers
-from gateway.accounts.seal import Seal
-from gateway.accounts.throttle import FailedLoginCount
+from gateway.assembly import Assembly
 from gateway.console.bounces_api import BouncesApi
-from gateway.delivery import Intake, OctetsInFlight, SubmissionDelivery
-from gateway.departures import Departures
-from gateway.dispatch import Dispatch
+from gateway.control_socket import ControlSocket
 from gateway.event_log import EventLog
-from gateway.events import Alarm, Attempted, Event, Listening
-from gateway.ids import new_id
-from gateway.incoming import Clocks, Reader
+from gateway.events import Alarm, Attempted, Event, Failed, Reloaded, ReloadRefused
+from gateway.lasting import Lasting, Surroundings
 from gateway.log_lines import LogLines
-from gateway.partial import TakenPaths
-from gateway.parts import (
-    console_site,
-    first_message_command,
-    proxy_networks,
-    server_endpoint,
-    store_password,
-    tcp_port,
-    tls_contexts,
-    vendor_entry,
-)
-from gateway.portals import Portals
+from gateway.options import Options
+from gateway.parts import console_site, first_message_command, server_endpoint, tcp_port
+from gateway.ports import Ports, keys
+from gateway.process import keep_what_is_there, raise_descriptor_limit
+from gateway.reading import Reading
+from gateway.reload import fixed_problems
+from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
-from gateway.settings import Listener, Settings, SettingsError, embedded, read_settings
-from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
-from gateway.smtp.proxy_listener import ProxyFactory
-from gateway.smtp.tcp_transport import send_promptly
-from gateway.smtp.tls_first import TlsFirstFactory
-from gateway.smtp.tls_transport import TlsFactory
-from gateway.storage import Storage, Surroundings
+from gateway.sessions import Sessions
+from gateway.settings import Listener, SettingsError
 from gateway.store.interface import StoreError
-from gateway.store.opening import open_store
-from gateway.twistd_log import own_log
-from gateway.vendor import load
+from gateway.supervision import Supervisor
+from gateway.tables import Problem
+from gateway.workers.workforce import WorkerState, Workforce
+
+__all__ = ["GatewayService", "Options", "makeService"]
 
 LOG = Logger(namespace="mailgateway")
-DESCRIPTORS_PER_SESSION = 3  # the client's socket, the vendor's, a spool file
-OTHER_DESCRIPTORS = 150  # the ports, the store, kept vendor connections, what Python has open
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
+CONSOLE = "console"
 
 
 class GatewayService(Service):
-    """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains."""
+    """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains.
+
+    With one worker the sessions are here; with more they are in processes of their own, and here is the rest. reports
+    has the events of all of them.
+    """
 
     def __init__(
-        self, settings: Settings, reactor: Any, wall_seconds: Callable[[], float], lines: LogLines | None = None
+        self,
+        reading: Reading,
+        reactor: Any,
+        wall_seconds: Callable[[], float],
+        supervisor: Supervisor,
+        lines: LogLines | None = None,
     ) -> None:
-        self._settings = settings
+        self._reading = reading
+        self._settings = settings = reading.settings
         self._reactor = reactor
         self._wall_seconds = wall_seconds
+        self._supervisor = supervisor
         self._threads = ThreadPool(0, THREADS, "mailgateway")
         self._lines = lines
-        self._events = EventLog(lines)
-        self._ports: list[IListeningPort] = []
-        self._factories: list[SubmissionFactory] = []
-        self._inbox: Inbox | None = None
+        self.reports = Reports(EventLog(lines))
+        self._ports = Ports()
+        self._sessions = Sessions(reactor, self._ports, self.reports)
+        self._workforce: Workforce | None = None
+        if settings.workers > 1:
+            log = settings.log if lines is not None else None
+            self._workforce = Workforce(settings.workers, reactor, self.reports, log)
+        self._control: ControlSocket | None = None
+        self._reloads = DeferredLock()
 
     # -- what Twisted calls
 
@@ -94,7 +89,7 @@ class GatewayService(Service):
         """Make the parts and listen."""
         self._reactor.callWhenRunning(signal.signal, signal.SIGTERM, self._terminate)
         self._reactor.callWhenRunning(signal.signal, signal.SIGHUP, self._hang_up)
-        _raise_descriptor_limit(DESCRIPTORS_PER_SESSION * self._settings.limits.sessions + OTHER_DESCRIPTORS)
+        raise_descriptor_limit(self._settings.limits.sessions)
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         try:
             self._start()
@@ -111,118 +106,157 @@ class GatewayService(Service):
     def _start(self) -> None:
         settings = self._settings
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        spool_folder = settings.state_dir / "spool"
-        spool_folder.mkdir(mode=0o700, exist_ok=True)
-        store = open_store(settings.store_url, store_password(settings), self._reactor)
         self._threads.start()
-        if settings.sandbox.enabled:
-            self._inbox = Inbox(settings.state_dir / "sandbox", self._wall_seconds)
-        self._vendors = {
-            name: vendor_entry(name, one, self._reactor, self._in_thread) for name, one in settings.vendors.items()
+        surroundings = Surroundings(self._reactor, self._wall_seconds, self._in_thread, self.reports)
+        hash_key = self._workforce.hash_key if self._workforce is not None else None
+        self._lasting = Lasting.under(settings, surroundings, hash_key)
+        assembly = Assembly(settings, self._lasting)
+        inbox = self._make_inbox() if settings.sandbox.enabled else None
+        self._open_console(inbox, assembly)
+        self._open(settings.listeners)
+        self._open_control()
+        keep_what_is_there()
+        # Not before signals are ours: who is told of readiness may send one at once
+        self._reactor.callWhenRunning(self._serve, assembly, inbox is not None)
+
+    def _serve(self, assembly: Assembly, has_inbox: bool) -> None:
+        """Take sessions, here or in workers, and tell when that is so."""
+        ready: Deferred[None] = succeed(None)
+        if self._workforce is None:
+            self._sessions.use(assembly)
+        else:
+            ready = self._workforce.start(self._lasting, self._reading.text, self._reading.name, self._descriptors())
+        ready.addCallback(lambda _: self._supervisor.ready(self._status()))
+        if has_inbox:
+            ready.addCallback(lambda _: self._tell_newcomer())
+
+    def _descriptors(self) -> dict[str, int]:
+        """The open ports of the listeners, for workers."""
+        names = keys(one.endpoint for one in self._settings.listeners)
+        return {key: self._ports.port(key).fileno() for key in names}
+
+    def _make_inbox(self) -> Inbox:
+        inbox = Inbox(self._settings.state_dir / "sandbox", self._wall_seconds)
+
+        def note(event: Event) -> None:
+            if isinstance(event, Attempted) and event.vendor_message_id:
+                inbox.note(event.vendor_message_id, event.message_id, event.report)
+
+        self.reports.observe(note)
+        return inbox
+
+    def _open_console(self, inbox: Inbox | None, assembly: Assembly) -> None:
+        endpoint = server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint")
+        self._ports.add(CONSOLE, endpoint)
+        host = getattr(self._ports.port(CONSOLE).getHost(), "host", "127.0.0.1")  # a Unix socket has none
+        if not ipaddress.ip_address(host).is_loopback:
+            raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])
+        counts, store = self._lasting.counts, self._lasting.storage.store
+        bounces = BouncesApi(store, assembly.server_tokens(), counts.failed_logins, self._reactor)
+        site = console_site(self._settings, inbox, self._reactor, self._not_ready, bounces.resource())
+        self._ports.serve(CONSOLE, site)
+
+    def _open(self, listeners: tuple[Listener, ...]) -> list[str]:
+        """Open the ports of the listeners that are not open yet, all or none; gives their keys."""
+        missing = {
+            key: server_endpoint(self._reactor, one.endpoint, f"listeners[{number}].endpoint")
+            for number, (key, one) in enumerate(zip(keys(one.endpoint for one in listeners), listeners, strict=True))
+            if key not in self._ports
         }
-        self._keys = RememberedAnswers(self._reactor.seconds)
-        seal = Seal(settings.state_dir)
-        clocks = Clocks(self._reactor.seconds, self._wall_seconds)
-        gateway = f"{settings.hostname}/{self._new_id()}"
-        around = Surroundings(gateway, self._reactor, clocks, self._report, self._in_thread, spool_folder)
-        self._storage = Storage(store, seal, self._keys.forget, TakenPaths(self._reactor.seconds), around)
-        self._portals = Portals(
-            settings,
-            self._vendors,
-            StoredCredentials(store, RememberedAnswers(self._reactor.seconds), self._in_thread),
-            StoredProofs(store, seal),
-            LastUse(store, self._reactor.seconds, self._wall_seconds, self._report),
-            self._keys,
-            self._reactor,
-            self._report,
-            lambda account: SubmissionDelivery(account, self._intake),
-        )
-        departures = Departures(self._vendors, settings.routes)
-        self._intake = Intake(
-            self._dispatch(departures),
-            spool_folder,
-            settings.limits.spool_memory_octets,
-            OctetsInFlight(settings.limits.octets_in_flight),
-            departures.message_octets,
-            self._new_id,
-        )
-        self._listen()
-        self._storage.start()
-        # What is there now stays: the collector need not look at it, nor run at every few hundred sessions' objects
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        self._ports.open(missing)
+        return list(missing)
 
-    def _dispatch(self, departures: Departures) -> Dispatch:
-        settings = self._settings
-        dialects = {one: load(one) for listener in settings.listeners for one in listener.spoken}
-        reader = Reader(dialects, settings.hostname, self._in_thread)
-        return self._storage.use(settings, departures, reader)
+    def _open_control(self) -> None:
+        """A gateway that cannot be asked to reload still carries mail, and takes SIGHUP."""
+        try:
+            self._control = ControlSocket(self._settings.state_dir, self._reactor, self.reload)
+        except (OSError, ValueError, CannotListenError) as error:  # ValueError: the path is too long
+            LOG.warn('"mailgateway reload" will not reach this gateway: {reason}', reason=str(error))
 
-    def _listen(self) -> None:
-        limits = self._settings.limits
-        failed_logins = FailedLoginCount(
-            limits.failed_logins_per_address,
-            limits.failed_login_window_seconds,
-            limits.failed_login_delay_seconds,
-            self._reactor.seconds,
-        )
-        shared = Shared(self._reactor, self._report, failed_logins, SessionCount(limits), self._new_id)
-        console = self._settings.console.endpoint
-        bounces = BouncesApi(self._storage.store, self._portals.server_tokens(), failed_logins, self._reactor)
-        site = console_site(self._settings, self._inbox, self._reactor, self._not_ready, bounces.resource())
-        self._open_port(server_endpoint(self._reactor, console, "console.endpoint"), site, console)
-        for number, listener in enumerate(self._settings.listeners):
-            self._open_listener(listener, f"listeners[{number}]", shared)
-        if self._inbox is not None:
-            url = f"http://127.0.0.1:{tcp_port(console)}/"
-            command = first_message_command(self._settings)
-            LOG.info(
-                "ready\n\n  Send a first message:\n    {command}\n  and see what became of it:\n    {url}\n",
-                command=command,
-                url=url,
-            )
-
-    def _open_listener(self, listener: Listener, path: str, shared: Shared) -> None:
-        contexts = tls_contexts(self._settings, listener, path)
-        implicit = listener.tls == "implicit"
-        factory = SubmissionFactory(self._portals.receptions(listener), contexts, shared, implicit_tls=implicit)
-        endpoint = server_endpoint(self._reactor, listener.endpoint, f"{path}.endpoint")
-        wire: IProtocolFactory = factory
-        if contexts and implicit:
-            wire = TlsFirstFactory(TlsFactory(contexts, factory), factory, self._reactor)
-        if listener.proxy_protocol:
-            wire = ProxyFactory(wire, proxy_networks(listener), self._reactor, self._report)
-        send_promptly(self._open_port(endpoint, wire, listener.endpoint))
-        self._factories.append(factory)
-        self._report(Listening(listener.endpoint, listener.tls, ", ".join(listener.spoken)))
-
-    def _open_port(self, endpoint: Any, factory: Any, text: str) -> IListeningPort:
-        """Listen at once: a port that cannot be had must stop the start, not be missing later."""
-        failures: list[Failure] = []
-        endpoint.listen(factory).addCallbacks(self._ports.append, failures.append)
-        for failure in failures:
-            raise OSError(f"cannot listen on {text}: {failure.getErrorMessage()}")
-        return self._ports[-1]
+    def _tell_newcomer(self) -> None:
+        url = f"http://127.0.0.1:{tcp_port(self._settings.console.endpoint)}/"
+        told = "ready\n\n  Send a first message:\n    {command}\n  and see what became of it:\n    {url}\n"
+        LOG.info(told, command=first_message_command(self._settings), url=url)
 
     # -- running
 
-    def _report(self, event: Event) -> None:
-        self._events(event)
-        if self._inbox is not None and isinstance(event, Attempted) and event.vendor_message_id:
-            self._inbox.note(event.vendor_message_id, event.message_id, event.report)
-
     def _in_thread(self, call: Callable[[], Any]) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._threads, call)
-
-    def _new_id(self) -> str:
-        return new_id(self._wall_seconds)
 
     def _not_ready(self) -> list[str]:
         missing = 1 + len(self._settings.listeners) - len(self._ports)
         if not self.running:
             return ["shutting down"]
-        return [f"{missing} of the ports are not open"] if missing else []
+        reasons = [f"{missing} of the ports are not open"] if missing else []
+        if self._workforce is not None and self._workforce.missing:
+            reasons.append(f"{self._workforce.missing} of the workers do not serve")
+        return reasons
+
+    def _status(self) -> str:
+        workers = f", {self._settings.workers} workers" if self._workforce is not None else ""
+        return f"{len(self._settings.listeners)} listeners{workers}"
+
+    def workers(self) -> list[WorkerState]:
+        """The worker processes there are; none when the sessions are here."""
+        return self._workforce.states() if self._workforce is not None else []
+
+    # -- reading the settings again
+
+    async def reload(self) -> list[str]:
+        """Read settings and certificates again, and use them for new sessions; or the problems, and nothing changes."""
+        await self._reloads.acquire()
+        self._supervisor.reloading()
+        try:
+            await self._reload()
+        except SettingsError as error:
+            problems = [str(one) for one in error.problems]
+        except OSError as error:
+            problems = [str(error)]
+        except Exception as error:
+            self.reports(Failed("", traceback.format_exc()))
+            problems = [f"a fault of the gateway, which the log tells more of: {type(error).__name__}"]
+        else:
+            problems = []
+        finally:
+            self._supervisor.ready(self._status())
+            self._reloads.release()
+        self.reports(ReloadRefused(tuple(problems)) if problems else Reloaded(len(self._settings.listeners)))
+        return problems
+
+    async def _reload(self) -> None:
+        if not self.running:
+            raise OSError("the gateway is stopping")
+        reading = self._reading.again()
+        settings = reading.settings
+        problems = list(fixed_problems(self._settings, settings))
+        if problems:
+            raise SettingsError(problems)
+        assembly = Assembly(settings, self._lasting)
+        opened = self._open(settings.listeners)
+        if self._workforce is None:
+            self._take(reading)
+            self._sessions.use(assembly)
+        else:
+            await self._reload_workers(self._workforce, reading, opened)
+
+    async def _reload_workers(self, workforce: Workforce, reading: Reading, opened: list[str]) -> None:
+        """The same in all workers, or in none."""
+        wanted = keys(one.endpoint for one in reading.settings.listeners)
+        descriptors = {key: self._ports.port(key).fileno() for key in wanted}
+        try:
+            await workforce.prepare(reading.text, reading.name, descriptors)
+        except SettingsError:
+            self._ports.close(opened)
+            raise
+        before = keys(one.endpoint for one in self._settings.listeners)
+        self._take(reading)
+        workforce.use()
+        self._ports.close(set(before) - set(wanted))
+
+    def _take(self, reading: Reading) -> None:
+        """From here on nothing can fail."""
+        self._reading, self._settings = reading, reading.settings
+        self._lasting.counts.change_limits(self._settings.limits)
 
     # -- stopping
 
@@ -230,77 +264,48 @@ class GatewayService(Service):
         """SIGTERM ends in exit status 0, which twistd's own way does not; a second one does not wait."""
         self._reactor.callFromThread(self._reactor.stop if self.running else self._abort)
 
+    def _abort(self) -> None:
+        self._sessions.abort()
+        if self._workforce is not None:
+            self._workforce.abort()
+
     def _hang_up(self, *_: object) -> None:
-        """SIGHUP asks services to open their log anew, and to read their settings again; the latter we do not."""
+        """SIGHUP asks services to open their log anew, and to read their settings again."""
         self._reactor.callFromThread(self._reopen_log)
+        self._reactor.callFromThread(lambda: Deferred.fromCoroutine(self.reload()))
 
     def _reopen_log(self) -> None:
         try:
             if self._lines is not None:
                 self._lines.reopen()
+            if self._workforce is not None:
+                self._workforce.reopen_log()
         except OSError as error:
-            self._report(Alarm(f"SIGHUP: the log stays in the file it was in: {error}"))
-        LOG.info("SIGHUP: a log file is opened anew; the settings are read at the start only, restart to use others")
+            self.reports(Alarm(f"SIGHUP: the log stays in the file it was in: {error}"))
 
     async def _stop(self) -> None:
-        queue = Deferred.fromCoroutine(self._storage.drain())
-        drained = DeferredList([queue, *(factory.drain() for factory in self._factories)])
-        deadline = self._reactor.callLater(self._settings.limits.drain_seconds, self._abort)
-        await drained
-        if deadline.active():
-            deadline.cancel()
-        for port in self._ports:
-            await maybeDeferred(port.stopListening)
-        for entry in self._vendors.values():
-            await entry.relay.close()
-        await self._storage.close()
-        self._threads.stop()
-
-    def _abort(self) -> None:
-        self._storage.abort()
-        for factory in self._factories:
-            factory.abort()
-
-
-def _raise_descriptor_limit(needed: int) -> None:
-    """Systems give 1,024 at first, for programs that use select(), and let a process raise that as far as it may.
-
-    The reactor here is epoll's; 1,024 would be used up by 340 sessions.
-    """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # some systems have a lower limit of their own
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed != resource.RLIM_INFINITY and allowed < needed:
-        told = "only {allowed} open files are allowed, and limits.sessions may need {needed}"
-        LOG.warn(told, allowed=allowed, needed=needed)
-
-
-class Options(UsageOptions):
-    """What comes after "twistd mailgateway"."""
-
-    optParameters = [
-        ["config", "c", None, "The settings file; without one, everything runs on loopback with the sandbox."],
-    ]
-    settings: Settings
-    lines: LogLines | None = None
-
-    def postOptions(self) -> None:
-        """Read the settings now, so that twistd shows what is wrong with them and stops; and open the log."""
-        import time  # noqa: PLC0415 - as in makeService
-
-        path = self["config"]
+        self._supervisor.stopping()
         try:
-            self.settings = read_settings(Path(path)) if path else embedded()
-        except SettingsError as error:
-            raise UsageError(f"the settings cannot be used:\n{error}") from None
-        self.lines = own_log(self.parent or {}, self.settings.log, time.time)
+            if self._control is not None:
+                await self._control.close()
+            seconds = self._settings.limits.drain_seconds
+            await self._sessions.drain(seconds)
+            if self._workforce is not None:
+                await self._workforce.drain(seconds)
+            await self._ports.close_all()
+            await self._lasting.storage.close()
+        except Exception:
+            self.reports(Failed("", traceback.format_exc()))
+        finally:  # a thread that is left keeps the process from ending
+            self._threads.stop()
+            self._supervisor.stopped()
 
 
 def makeService(options: Options) -> Service:
     """The service that twistd runs."""
-    import time  # noqa: PLC0415 - the wall clock and the reactor come in here, and nowhere else
+    import time  # noqa: PLC0415 - the clocks and the reactor come in here, and nowhere else
 
     from twisted.internet import reactor  # noqa: PLC0415 - twistd has chosen it by now
 
-    return GatewayService(options.settings, reactor, time.time, options.lines)
+    supervisor = Supervisor(reactor, os.environ, time.monotonic)
+    return GatewayService(options.reading, reactor, time.time, supervisor, options.lines)

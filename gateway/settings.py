@@ -5,15 +5,14 @@ Nothing is opened or listened on here, except for the settings file itself.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import platform
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.hostname import HOSTNAME_EXPECTED, default_hostname, is_hostname
 from gateway.listener_settings import Listener
 from gateway.log_settings import LogSettings
 from gateway.notice_settings import NoticeSettings, WebhookSettings
@@ -22,7 +21,7 @@ from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
 from gateway.store_settings import Store
-from gateway.tables import Problem, read_table
+from gateway.tables import Problem, SettingsError, read_table
 from gateway.tls_settings import Tls
 from gateway.urls import is_loopback, url_problem
 from gateway.vendor import is_vendor
@@ -31,17 +30,6 @@ __all__ = ["Limits", "Listener", "Settings", "SettingsError", "embedded", "read_
 
 CONSOLE_PORT = 8025
 FILE_OCTETS = 1024 * 1024  # a thousand listeners with all their settings have half of that; more is another file
-DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")  # RFC 5321 §4.1.2
-HOSTNAME_OCTETS = 255  # RFC 5321 §4.5.3.1.2
-HOSTNAME_EXPECTED = f'expected a domain name or an address such as "[192.0.2.1]", of at most {HOSTNAME_OCTETS} octets'
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; problems says where and why, each in one line."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +41,7 @@ class VendorSettings:
     clients wait for the reply to their data; login_seconds the question whether a key is good. mailbox_host is where
     the vendor's mailbox users log in by IMAP over TLS; their mail is sent with key. streams and templates say what
     another vendor's message streams and templates are called here. rate_per_second bounds what the queue sends with one
-    key; None: nothing does.
+    key; None: nothing does. dkim_selectors are where its keys are in the DNS.
     """
 
     api: str
@@ -68,6 +56,7 @@ class VendorSettings:
     streams: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
     rate_per_second: float | None = None
+    dkim_selectors: tuple[str, ...] = ()
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The API has to be one we know; keys travel over TLS, or not beyond this machine."""
@@ -86,7 +75,9 @@ class Console:
     endpoint: str = f"tcp:{CONSOLE_PORT}:interface=127.0.0.1"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Whoever reaches the pages may read them."""
+        """Whoever reaches the pages may read them. What systemd passes is looked at when it is there."""
+        if self.endpoint.startswith("systemd:"):
+            return
         interface = re.search(r":interface=((?:\\.|[^:\\])*)", self.endpoint)
         if interface is None or not is_loopback(interface[1].replace("\\", "")):
             yield "endpoint", "expected a loopback address, such as tcp:8025:interface=127.0.0.1"
@@ -106,10 +97,9 @@ DEFAULT_LISTENERS = (
 )
 
 
-def _default_hostname() -> str:
-    """This machine's name, unless it is none that may stand in a greeting."""
-    name = platform.node()
-    return name if _is_hostname(name) else "localhost"
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def default_state_dir(environment: Mapping[str, str] = os.environ) -> Path:
@@ -120,10 +110,11 @@ def default_state_dir(environment: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one gateway."""
+    """All settings of one gateway. workers: the processes that serve its listeners; the default is the processors."""
 
-    hostname: str = field(default_factory=_default_hostname)
+    hostname: str = field(default_factory=default_hostname)
     state_dir: Path = field(default_factory=default_state_dir)
+    workers: int = field(default_factory=_processors)
     tls: Tls = field(default_factory=Tls)
     listeners: tuple[Listener, ...] = DEFAULT_LISTENERS
     limits: Limits = field(default_factory=Limits)
@@ -144,7 +135,7 @@ class Settings:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The gateway has a name, routes lead to vendors that exist, and every listener's dialect has one."""
-        if not _is_hostname(self.hostname):
+        if not is_hostname(self.hostname):
             yield "hostname", HOSTNAME_EXPECTED
         if not self.listeners:
             yield "listeners", "expected at least one listener"
@@ -182,12 +173,15 @@ class Settings:
 
 def read_settings(path: Path) -> Settings:
     """The settings of a file. SettingsError lists everything that is wrong with it."""
+    return parse_settings(read_octets(path), path)
+
+
+def parse_settings(octets: bytes, path: Path) -> Settings:
+    """The settings of a file with these octets."""
     try:
-        table = tomllib.loads(_read(path).decode("utf-8"))
+        table = tomllib.loads(octets.decode("utf-8"))
     except RecursionError:
         raise SettingsError([Problem(str(path), "no settings: nested too deeply")]) from None
-    except OSError as error:
-        raise SettingsError([Problem(str(path), error.strerror or "cannot be read")]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([Problem(str(path), f"no TOML: {error}")]) from None
     problems: list[Problem] = []
@@ -197,9 +191,13 @@ def read_settings(path: Path) -> Settings:
     return settings
 
 
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        octets = file.read(FILE_OCTETS + 1)
+def read_octets(path: Path) -> bytes:
+    """What is in a settings file."""
+    try:
+        with path.open("rb") as file:
+            octets = file.read(FILE_OCTETS + 1)
+    except OSError as error:
+        raise SettingsError([Problem(str(path), error.strerror or "cannot be read")]) from None
     if len(octets) > FILE_OCTETS:
         raise SettingsError([Problem(str(path), f"expected at most {FILE_OCTETS:,} octets")])
     return octets
@@ -209,15 +207,4 @@ def embedded() -> Settings:
     """What runs without a settings file: everything on loopback, and the sandbox in place of the vendor."""
     url = f"http://127.0.0.1:{CONSOLE_PORT}/sandbox/postscale/v1"
     vendors = {"postscale": VendorSettings("postscale", url)}
-    return Settings(hostname="localhost", vendors=vendors, sandbox=Sandbox(enabled=True))
-
-
-def _is_hostname(name: str) -> bool:
-    """Whether it is a domain or an address literal (RFC 5321 §4.1.2, §4.1.3)."""
-    literal = re.fullmatch(r"\[(IPv6:)?([0-9A-Fa-f.:]+)\]", name)
-    if literal is None:
-        return len(name) <= HOSTNAME_OCTETS and DOMAIN.fullmatch(name) is not None
-    try:
-        return ipaddress.ip_address(literal[2]).version == (6 if literal[1] else 4)
-    except ValueError:
-        return False
+    return Settings(hostname="localhost", workers=1, vendors=vendors, sandbox=Sandbox(enabled=True))

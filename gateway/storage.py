@@ -40,7 +40,7 @@ from gateway.storing import Records
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class StorageNeeds:
     """What storage is given by the process: gateway is a name that no other process has."""
 
     gateway: str
@@ -70,7 +70,7 @@ class Storage:
         seal: Seal,
         key_refused: Callable[[str, str], None],
         taken: TakenPaths,
-        around: Surroundings,
+        around: StorageNeeds,
     ) -> None:
         """seal closes the keys of clients; key_refused is told the vendor entry and key of a client whose own key was
         refused; taken is who of a message's recipients was served while others were not."""

@@ -29,6 +29,14 @@ class Problem(NamedTuple):
         return f"{self.path}: {self.text}" if self.path else self.text
 
 
+class SettingsError(Exception):
+    """The settings cannot be used; problems says where and why, each in one line."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
 def read_table(kind: type[Any], table: object, path: str, problems: list[Problem]) -> Any:
     """A dataclass from a table; None when there were problems, which are added to the list."""
     if not isinstance(table, Mapping):

@@ -80,13 +80,23 @@ class ServerContexts:
             self._make_contexts()
         return SSL.Connection(self._default, None)
 
+    def replace(self, certificate: ServerCertificate, by_name: Mapping[str, ServerCertificate]) -> None:
+        """Use these for the handshakes to come. CertificateError, and nothing changes, when OpenSSL takes one not."""
+        before = self._certificate, self._by_name
+        self._certificate, self._by_name = certificate, by_name
+        try:
+            self._make_contexts()
+        except CertificateError:
+            self._certificate, self._by_name = before
+            raise
+
     def _make_contexts(self) -> None:
         """New contexts have new ticket keys. A handshake under way may still call into the ones before."""
+        named = {name: self._context(one) for name, one in self._by_name.items()}
+        default = self._context(self._certificate)
         self._made_at = self._seconds()
         self._before = getattr(self, "_default", None)
-        self._named = {name: self._context(one) for name, one in self._by_name.items()}
-        self._default = self._context(self._certificate)
-        named = self._named
+        self._named, self._default = named, default
         self._default.set_tlsext_servername_callback(lambda connection: _choose_context(connection, named))
 
     def _context(self, certificate: ServerCertificate) -> SSL.Context:

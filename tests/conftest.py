@@ -26,6 +26,7 @@ SHOWN_LOG_CHARACTERS = 20_000  # the end of the log: what the failed test did, a
 SETTINGS = """\
 hostname = "gateway.test"
 state_dir = "{state_dir}"
+workers = 1
 
 [[listeners]]
 endpoint = "tcp:{starttls}:interface=127.0.0.1"

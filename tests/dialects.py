@@ -64,6 +64,7 @@ ALL_LOSSES = '["attachments", "reply_to", "tags", "several_tags", "metadata"]'
 HEAD = """\
 hostname = "gateway.test"
 state_dir = "{state_dir}"
+workers = 1
 
 [console]
 endpoint = "tcp:{console}:interface=127.0.0.1"

@@ -9,6 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from gateway.check import check_settings
 from gateway.command import main
 from gateway.settings import read_settings
+from tests.conftest import free_ports
 from tests.smtp.certificates import Authority
 
 LISTENER = '[[listeners]]\nendpoint = "tcp:2587:interface=127.0.0.1"\n'
@@ -115,6 +116,7 @@ def test_a_check_makes_no_certificate(problems, tmp_path):
     ("text", "path", "words"),
     [
         ('[[listeners]]\nendpoint = "ssl:443"\n', "listeners[0].endpoint", "expected a server endpoint"),
+        ('[[listeners]]\nendpoint = "systemd:domain=UNIX:index=0"\n', "listeners[0].endpoint", "domain=INET"),
         ('[[listeners]]\nendpoint = "tcp:99999"\n', "listeners[0].endpoint", "65535"),
         ('[[listeners]]\nendpoint = "tcp:port=-1"\n', "listeners[0].endpoint", "65535"),
         (LISTENER + LISTENER, "listeners[1].endpoint", "is that of listeners[0]"),
@@ -136,7 +138,10 @@ def test_ports_on_different_addresses_do_not_collide(problems):
 
 def test_a_key_that_systemd_will_pass_is_a_note_outside_of_the_unit(tmp_path, monkeypatch):
     file = tmp_path / "gateway.toml"
-    file.write_text(f'state_dir = "{tmp_path}"\n[vendors.postscale]\napi = "postscale"\nkey = {{ credential = "k" }}\n')
+    ports = free_ports(2)
+    head = f'state_dir = "{tmp_path}"\n[console]\nendpoint = "tcp:{ports[0]}:interface=127.0.0.1"\n'
+    head += f'[[listeners]]\nendpoint = "tcp:{ports[1]}:interface=127.0.0.1"\n'
+    file.write_text(head + '[vendors.postscale]\napi = "postscale"\nkey = { credential = "k" }\n')
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     told = CliRunner().invoke(main, ["check", str(file)])
     assert told.exit_code == 0, told.output

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import free_ports
+
 ROOT = Path(__file__).parent.parent
 INSTALL_SECONDS = 300
 
@@ -68,8 +70,21 @@ def test_twistd_knows_the_gateway_and_twisted_stays_whole(fresh, tmp_path):
 
 
 def test_check_takes_the_example_settings(fresh, tmp_path):
-    told = run(fresh / "mailgateway", "check", ROOT / "etc" / "gateway.toml", cwd=tmp_path)
-    assert (told.returncode, told.stderr) == (0, "")
+    example = (ROOT / "etc" / "gateway.toml").read_text("utf-8")
+    port, console = (f"tcp:{one}:interface=127.0.0.1" for one in free_ports(2))  # the usual ones may be in use here
+    example = example.replace("[console]", f'[console]\nendpoint = "{console}"')
+    settings = tmp_path / "gateway.toml"
+    settings.write_text(f'{example}\n[[listeners]]\nendpoint = "{port}"\n', "utf-8")
+    told = run(fresh / "mailgateway", "check", "--offline", settings, cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, ""), told.stdout
+    assert told.stdout.endswith("gateway.toml: the settings are good\n")
+
+
+def test_the_wheel_has_what_the_service_needs(fresh, tmp_path):
+    told = run(fresh / "mailgateway", "install", "--root", tmp_path / "root", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    unit = (tmp_path / "root/etc/systemd/system/mailgateway.service").read_text("utf-8")
+    assert f"ExecStart={fresh}/twistd" in unit
 
 
 def test_check_says_what_is_wrong_where_and_what_was_expected(fresh, tmp_path):

@@ -208,7 +208,7 @@ def test_the_command_says_which_store_it_wrote_to_and_that_a_name_stays_taken(re
 
 def test_a_hangup_signal_does_not_end_the_gateway(relay):
     relay.process.send_signal(signal.SIGHUP)
-    assert logged(relay, "SIGHUP", "read at the start only")
+    assert logged(relay, "reloaded", "listeners=")
     assert relay.is_ready()
 
 

@@ -11,7 +11,7 @@ from gateway.settings import Settings, read_settings
 EXAMPLE = Path(__file__).parent.parent / "etc" / "gateway.toml"
 # A setting that is commented out has no blank behind its "#"; prose, and settings without a default, have one
 COMMENTED_OUT = re.compile(r"^#(?=[a-z\[])", re.MULTILINE)
-NO_COMMON_DEFAULT = {"hostname", "state_dir"}  # they depend on the machine
+NO_COMMON_DEFAULT = {"hostname", "state_dir", "workers"}  # they depend on the machine
 
 
 def test_the_file_as_shipped_is_all_defaults(tmp_path):

@@ -10,13 +10,33 @@ import ipaddress
 import secrets
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 ADDRESSES = 10_000  # 4 MB, 12 MB if each has a hundred secrets; who has more addresses is not stopped by counting them
 FIRST_DELAY_SECONDS = 0.1  # nobody who mistypes notices it
 NAME_OCTETS = 16  # of the hash of an address or account: no two are ever alike
 GUESS_OCTETS = 8  # of the hash of a secret: two alike among a hundred would only count as one
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLogin:
+    """One failed login, in hashes: the address, the account if it was named, the secret if it was shown."""
+
+    address: bytes
+    account: bytes | None
+    guess: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountedFailures:
+    """All failures of one address or account, for another process; name is a hash."""
+
+    name: bytes
+    age_seconds: float
+    times: int
+    unseen: int
+    guesses: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -37,16 +57,29 @@ class FailedLoginCount:
     """How often each address and account has failed since its window began; an IPv6 address counts as its /64.
 
     maximum is for the different pairs of user name and secret that an address may fail with: a client that repeats one
-    stale secret guesses nothing, and must not shut out its neighbours.
+    stale secret guesses nothing, and must not shut out its neighbours. hash_key: the one of other processes that count
+    together; told hears of each failure here, which they have by note().
     """
 
-    def __init__(self, maximum: int, window_seconds: float, delay_seconds: float, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        maximum: int,
+        window_seconds: float,
+        delay_seconds: float,
+        seconds: Callable[[], float],
+        hash_key: bytes | None = None,
+    ) -> None:
         self._maximum = maximum
         self._window_seconds = window_seconds
         self._delay_seconds = delay_seconds
         self._seconds = seconds
-        self._key = secrets.token_bytes(NAME_OCTETS)
+        self._key = hash_key or secrets.token_bytes(NAME_OCTETS)
         self._failures: OrderedDict[bytes, _Failures] = OrderedDict()
+        self.told: Callable[[FailedLogin], None] | None = None
+
+    def change_limits(self, maximum: int, window_seconds: float, delay_seconds: float) -> None:
+        """From now on these hold, for what has been counted too."""
+        self._maximum, self._window_seconds, self._delay_seconds = maximum, window_seconds, delay_seconds
 
     def exceeded(self, peer: str) -> bool:
         """Whether this address has failed with too many different secrets in its window."""
@@ -58,21 +91,33 @@ class FailedLoginCount:
 
         user_name may be empty. secret is None where the mechanism does not show it: each counts as a new one then.
         """
-        address = self._add(self._address(peer))
-        if address.distinct < self._maximum:
-            self._note(address, user_name, secret)
-        failures = [address]
-        if user_name:
-            failures.append(self._add(self._hash("account", user_name, octets=NAME_OCTETS)))
+        failed = FailedLogin(
+            self._address(peer),
+            self._hash("account", user_name, octets=NAME_OCTETS) if user_name else None,
+            int.from_bytes(self._hash(user_name, secret, octets=GUESS_OCTETS)) if secret is not None else None,
+        )
+        if self.told is not None:
+            self.told(failed)
+        return self.note(failed)
+
+    def note(self, failed: FailedLogin) -> float:
+        """A failed login, here or in another process; gives the seconds to wait."""
+        failures = [self._add(failed.address)]
+        if failures[0].distinct < self._maximum:
+            _note_guess(failures[0], failed.guess)
+        if failed.account is not None:
+            failures.append(self._add(failed.account))
         return max(self._delay(one.times - 1) for one in failures)
 
-    def _note(self, address: _Failures, user_name: str, secret: str | None) -> None:
-        if secret is None:
-            address.unseen += 1
-            return
-        guess = int.from_bytes(self._hash(user_name, secret, octets=GUESS_OCTETS))
-        if guess not in address.guesses:
-            address.guesses.append(guess)
+    def copies(self) -> Iterator[CountedFailures]:
+        """All that is counted, for another process."""
+        for name, one in self._failures.items():
+            yield CountedFailures(name, self._seconds() - one.began_seconds, one.times, one.unseen, tuple(one.guesses))
+
+    def take(self, copy: CountedFailures) -> None:
+        """What another process has counted."""
+        began_seconds = self._seconds() - copy.age_seconds
+        self._failures[copy.name] = _Failures(began_seconds, copy.times, copy.unseen, array("Q", copy.guesses))
 
     def _add(self, name: bytes) -> _Failures:
         failures = self._failures[name] = self._current(name)
@@ -101,6 +146,13 @@ class FailedLoginCount:
             encoded = part.encode("utf-8", "surrogatepass")
             keyed.update(len(encoded).to_bytes(8) + encoded)
         return keyed.digest()
+
+
+def _note_guess(address: _Failures, guess: int | None) -> None:
+    if guess is None:
+        address.unseen += 1
+    elif guess not in address.guesses:
+        address.guesses.append(guess)
 
 
 def _network(peer: str) -> str:

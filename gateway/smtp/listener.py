@@ -24,25 +24,43 @@ KEPT_ADDRESSES = 1000  # about as many as have a session at a time; to read one 
 
 
 class SessionCount:
-    """How many sessions there are, in all and per address; one count for all listeners of the service."""
+    """How many sessions there are, in all and per address; one count for all listeners of the service.
+
+    told hears of each change here, for processes that count together; they pass it on to note_elsewhere().
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._peers: Counter[str] = Counter()
         self._total = 0
+        self.here = 0
+        self.told: Callable[[str, int], None] | None = None
 
     def enter(self, peer: str) -> bool:
         """Count a session; False when it is one too many, and then it must still leave()."""
-        self._total += 1
-        self._peers[peer] += 1
+        self._change_here(peer, 1)
         return self._total <= self._limits.sessions and self._peers[peer] <= self._limits.sessions_per_address
+
+    def change_limits(self, limits: Limits) -> None:
+        """From now on these limits hold; who is in stays in."""
+        self._limits = limits
 
     def leave(self, peer: str) -> None:
         """A session has ended."""
-        self._total -= 1
-        self._peers[peer] -= 1
+        self._change_here(peer, -1)
+
+    def note_elsewhere(self, peer: str, change: int) -> None:
+        """So many more sessions of this address are in another process; fewer, when negative."""
+        self._total += change
+        self._peers[peer] += change
         if not self._peers[peer]:
             del self._peers[peer]
+
+    def _change_here(self, peer: str, change: int) -> None:
+        self.here += change
+        self.note_elsewhere(peer, change)
+        if self.told is not None:
+            self.told(peer, change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,8 @@ class SubmissionFactory(SMTPFactory):
         self._implicit_tls = implicit_tls
         self._shared = shared
         self._live: set[SubmissionProtocol] = set()
-        self._draining: Deferred[None] | None = None
+        self._draining = False
+        self._waiting: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
         """A session for a new connection; one too many is built too, to say 421 and hang up."""
@@ -91,7 +110,7 @@ class SubmissionFactory(SMTPFactory):
         self._live.add(protocol)
         if not self._shared.sessions.enter(peer):
             session.shut(replies.TOO_MANY_SESSIONS)
-        elif self._draining is not None:
+        elif self._draining:
             session.shut(replies.SHUTTING_DOWN)
         return protocol
 
@@ -99,22 +118,33 @@ class SubmissionFactory(SMTPFactory):
         """The connection is closed."""
         self._live.discard(session)
         self._shared.sessions.leave(session.peer)
-        if self._draining is not None and not self._live and not self._draining.called:
-            self._draining.callback(None)
+        if not self._live:
+            self._tell_the_end()
 
     def drain(self) -> Deferred[None]:
         """Say 421 to whoever has no message in hand, and to new sessions; fires when the last session has ended."""
-        self._draining = Deferred()
+        self._draining = True
         for session in list(self._live):
             session.drain()
+        return self.ended()
+
+    def ended(self) -> Deferred[None]:
+        """Fires when there is no session, at once when there is none now."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
         if not self._live:
-            self._draining.callback(None)
-        return self._draining
+            self._tell_the_end()
+        return waiting
 
     def abort(self) -> None:
         """Cut off what is left."""
         for session in list(self._live):
             session.transport.abortConnection()
+
+    def _tell_the_end(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
 
 
 @lru_cache(KEPT_ADDRESSES)

@@ -25,6 +25,7 @@ ALL = ", ".join(f'"{name}"' for name in MECHANISMS)
 SETTINGS = """\
 hostname = "gateway.test"
 state_dir = "{state_dir}"
+workers = 1
 
 [[listeners]]
 endpoint = "tcp:{starttls}:interface=127.0.0.1"

@@ -17,6 +17,7 @@ LOG_SECONDS = 10
 SETTINGS = """\
 hostname = "gateway.test"
 state_dir = "{folder}/state"
+workers = {workers}
 
 [vendors.postscale]
 api = "postscale"
@@ -33,7 +34,7 @@ enabled = true
 
 
 @contextmanager
-def own_gateway(folder: Path, listeners: dict[str, str], rest: str = "") -> Iterator[RunningGateway]:
+def own_gateway(folder: Path, listeners: dict[str, str], rest: str = "", workers: int = 1) -> Iterator[RunningGateway]:
     """Run a gateway. listeners: the settings of each under a name of the test's choice; rest: further
     tables, in which {console} is the console's port."""
     console, *numbers = free_ports(1 + len(listeners))
@@ -46,7 +47,9 @@ def own_gateway(folder: Path, listeners: dict[str, str], rest: str = "") -> Iter
     (folder / "vendor.key").write_text("ps_test_of_the_operator", encoding="utf-8")
     settings_file, log_file = folder / "gateway.toml", folder / "log.txt"
     settings_file.write_text(
-        SETTINGS.format(folder=folder, console=console) + tables + rest.replace("{console}", str(console)),
+        SETTINGS.format(folder=folder, console=console, workers=workers)
+        + tables
+        + rest.replace("{console}", str(console)),
         encoding="utf-8",
     )
     twistd = Path(sys.executable).with_name("twistd")

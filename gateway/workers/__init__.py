@@ -1,0 +1,1 @@
+"""Several processes that serve the same ports: what the main process and its workers say to each other, and do."""

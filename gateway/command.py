@@ -18,6 +18,7 @@ from gateway.content.spool import Spool
 from gateway.features import Feature
 from gateway.ids import new_id
 from gateway.settings import Settings, SettingsError, embedded, read_settings
+from gateway.steering_commands import messages, queue
 from gateway.store.interface import StoreError
 from gateway.store.sqlite import SqliteStore
 from gateway.vendor import Vendor, load
@@ -34,6 +35,10 @@ CHALLENGE_MECHANISMS = click.option(
 @click.version_option(__version__, prog_name="mailgateway")
 def main() -> None:
     """An SMTP gateway to email vendors' HTTP APIs. It is started with: twistd -n mailgateway"""
+
+
+main.add_command(messages)
+main.add_command(queue)
 
 
 @main.command()

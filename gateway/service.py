@@ -26,6 +26,7 @@ from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.seal import Seal
 from gateway.accounts.throttle import FailedLoginCount
+from gateway.console_parts import ConsoleNeeds, console_site, console_wire
 from gateway.delivery import Intake, OctetsInFlight, SubmissionDelivery
 from gateway.departures import Departures
 from gateway.dispatch import Clocks, Dispatch
@@ -33,7 +34,6 @@ from gateway.event_log import EventLog
 from gateway.events import Attempted, Event, Listening
 from gateway.ids import new_id
 from gateway.parts import (
-    console_site,
     first_message_command,
     proxy_networks,
     server_endpoint,
@@ -151,7 +151,8 @@ class GatewayService(Service):
         )
         shared = Shared(self._reactor, self._report, failed_logins, SessionCount(limits), self._new_id)
         console = self._settings.console.endpoint
-        site = console_site(self._settings, self._inbox, self._reactor, self._not_ready)
+        needs = ConsoleNeeds(self._store, self._inbox, self._reactor, self._wall_seconds, self._not_ready, lambda: None)
+        site = console_wire(self._settings, console_site(self._settings, needs))
         self._open_port(server_endpoint(self._reactor, console, "console.endpoint"), site, console)
         for number, listener in enumerate(self._settings.listeners):
             self._open_listener(listener, f"listeners[{number}]", shared)

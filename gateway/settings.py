@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from gateway.console_settings import CONSOLE_PORT, Console, is_loopback
 from gateway.routing import Route
 from gateway.secret import Secret
 from gateway.smtp.limits import Limits
@@ -28,7 +29,6 @@ from gateway.vendor import load
 
 __all__ = ["Limits", "Settings", "SettingsError", "embedded", "read_settings"]
 
-CONSOLE_PORT = 8025
 FILE_OCTETS = 1024 * 1024  # a thousand listeners with all their settings have half of that; more is another file
 DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")  # RFC 5321 §4.1.2
 HOSTNAME_OCTETS = 255  # RFC 5321 §4.5.3.1.2
@@ -131,19 +131,6 @@ class VendorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
-    """The web pages and health checks; a loopback address only, because there is no login."""
-
-    endpoint: str = f"tcp:{CONSOLE_PORT}:interface=127.0.0.1"
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Whoever reaches the pages may read them."""
-        interface = re.search(r":interface=((?:\\.|[^:\\])*)", self.endpoint)
-        if interface is None or not _is_loopback(interface[1].replace("\\", "")):
-            yield "endpoint", "expected a loopback address, such as tcp:8025:interface=127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
 class Sandbox:
     """The local stand-in of each vendor's API, with its inbox on the console."""
 
@@ -181,13 +168,19 @@ class Settings:
     store: Store = Store()
     vendors: dict[str, VendorSettings] = field(default_factory=lambda: {"postscale": VendorSettings("postscale")})
     routes: tuple[Route, ...] = ()
-    console: Console = Console()
+    console: Console = field(default_factory=Console)
     sandbox: Sandbox = Sandbox()
 
     @property
     def store_path(self) -> Path:
         """The file of the SQLite store."""
         return Path(self.store.url.removeprefix("sqlite:")) if self.store.url else self.state_dir / "store.sqlite"
+
+    @property
+    def console_is_open(self) -> bool:
+        """Whether the console needs no login: it is on loopback, and no mail leaves this machine."""
+        only_tests = self.sandbox.enabled and all(_is_local(one.url) for one in self.vendors.values())
+        return only_tests and self.console.is_local and not self.console.login
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """The gateway has a name, routes lead to vendors that exist, and every listener's dialect has one."""
@@ -287,12 +280,10 @@ def _url_problem(url: str) -> str | None:
     # urlsplit() passes over blanks and controls; the path of each request is put behind the URL, so nothing may follow
     if any(c.isspace() or not c.isprintable() for c in url) or "@" in parts.netloc or parts.query or parts.fragment:
         return refusal
-    is_safe = bool(host) if parts.scheme == "https" else parts.scheme == "http" and _is_loopback(host)
+    is_safe = bool(host) if parts.scheme == "https" else parts.scheme == "http" and is_loopback(host)
     return None if is_safe else refusal
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _is_local(url: str) -> bool:
+    """Whether a vendor is a stand-in on this machine."""
+    return bool(url) and is_loopback(urlsplit(url).hostname or "")

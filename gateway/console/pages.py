@@ -6,6 +6,7 @@ What may come in and which headers go out is security.py's; JSON is api.py's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import cast
 
@@ -17,7 +18,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from gateway.console import api, health
+from gateway.console import api, health, login
+from gateway.console.access import OPEN, Access
 from gateway.console.attachment import content_disposition, octets_in_words, served_type
 from gateway.console.message_page import MessagePage
 from gateway.console.security import Guard, allow_preview
@@ -35,32 +37,36 @@ _PAGE_MESSAGES = 50
 _log = Logger()
 
 
-class Console:
-    """The web pages and JSON of the console's port.
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What the console is made of.
 
     inbox: None when there is no sandbox. sandboxes: vendor name -> its API, mounted at /sandbox/<name>/v1.
     ready: gives the reasons for not being ready, none when all is well. allowed_hosts: names, without port, that the
     Host header may have. first_message: how to send one, shown while the inbox is empty. magic: the tables of the
-    sandboxes that are mounted.
+    sandboxes that are mounted. control: what is mounted at /api/v1/. is_https: cookies are for TLS alone.
     """
+
+    inbox: Inbox | None
+    sandboxes: Mapping[str, IResource]
+    ready: Callable[[], list[str]]
+    allowed_hosts: frozenset[str]
+    first_message: str = ""
+    magic: Sequence[MagicTable] = ()
+    control: IResource | None = None
+    access: Access = OPEN
+    is_https: bool = False
+
+
+class Console:
+    """The web pages and JSON of the console's port."""
 
     app = Klein()
 
-    def __init__(
-        self,
-        inbox: Inbox | None,
-        sandboxes: Mapping[str, IResource],
-        ready: Callable[[], list[str]],
-        allowed_hosts: frozenset[str],
-        first_message: str = "",
-        magic: Sequence[MagicTable] = (),
-    ) -> None:
-        self._inbox = inbox
-        self._sandboxes = sandboxes
-        self._ready = ready
-        self._allowed_hosts = allowed_hosts
-        self._first_message = first_message
-        self._magic = magic
+    def __init__(self, parts: ConsoleParts) -> None:
+        self._parts = parts
+        self._inbox = parts.inbox
+        self._access = parts.access
         loader = PackageLoader("gateway.console", "templates")
         self._templates = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -72,7 +78,7 @@ class Console:
 
     def resource(self) -> IResource:
         """The root of the console's port."""
-        return Guard(self.app.resource(), self._allowed_hosts)
+        return Guard(self.app.resource(), self._parts.allowed_hosts, self._access)
 
     @app.route("/", methods=["GET"])
     def front(self, request: WebRequest) -> str:
@@ -91,14 +97,14 @@ class Console:
             page=page,
             last_page=last_page,
             change=self._inbox.change,
-            first_message=self._first_message,
+            first_message=self._parts.first_message,
         )
 
     @app.route("/sandbox/magic", methods=["GET"])
     def magic(self, request: WebRequest) -> str:
         """The addresses and keys that make the sandboxes fail."""
         self._kept()
-        return self._page(request, "magic.html", tables=self._magic)
+        return self._page(request, "magic.html", tables=self._parts.magic)
 
     @app.route("/sandbox/clear", methods=["POST"])
     def clear(self, request: WebRequest) -> None:
@@ -141,7 +147,40 @@ class Console:
     @app.route("/sandbox/<vendor>/v1", branch=True)
     def vendor_api(self, request: WebRequest, vendor: str) -> IResource:
         """A vendor's stand-in."""
-        return self._sandboxes[vendor]
+        return self._parts.sandboxes[vendor]
+
+    @app.route("/api/v1/", branch=True)
+    def control_api(self, request: WebRequest) -> IResource:
+        """The control API."""
+        if self._parts.control is None:
+            raise LookupError("no control API")
+        return self._parts.control
+
+    @app.route("/login", methods=["GET"])
+    def login(self, request: WebRequest) -> str:
+        """Where a browser shows a token."""
+        return self._page(request, "login.html", next=login.next_path(_argument(request, b"next")), wrong=False)
+
+    @app.route("/login", methods=["POST"])
+    def log_in(self, request: WebRequest) -> str | None:
+        """Begin a session and go to where the browser wanted to go."""
+        wanted = login.next_path(_argument(request, b"next"))
+        name = self._access.begin_session(_argument(request, b"token").strip())
+        if name is None:
+            request.setResponseCode(403)
+            return self._page(request, "login.html", next=wanted, wrong=True)
+        login.set_cookie(request, name, secure=self._parts.is_https)
+        request.setResponseCode(303)
+        request.setHeader("Location", wanted)
+        return None
+
+    @app.route("/logout", methods=["POST"])
+    def log_out(self, request: WebRequest) -> None:
+        """End the browser's session."""
+        self._access.end_session(login.session_name(request))
+        login.set_cookie(request, "", secure=self._parts.is_https)
+        request.setResponseCode(303)
+        request.setHeader("Location", "/login")
 
     @app.route("/api/v1/sandbox/summary", methods=["GET"])
     def summary_json(self, request: WebRequest) -> bytes:
@@ -178,7 +217,7 @@ class Console:
     @app.route("/readyz", methods=["GET"])
     def readyz(self, request: WebRequest) -> bytes:
         """Whether the gateway should get work."""
-        return health.readiness(request, self._ready)
+        return health.readiness(request, self._parts.ready)
 
     @app.route("/static/<name>", methods=["GET"])
     def static(self, request: WebRequest, name: str) -> bytes:
@@ -218,6 +257,10 @@ class Console:
             return health.write_json(request, {"error": text}, status)
         request.setResponseCode(status)
         return self._page(request, "error.html", status=status, text=text)
+
+
+def _argument(request: WebRequest, name: bytes) -> str:
+    return request.args.get(name, [b""])[-1].decode("utf-8", "replace")
 
 
 def _page_number(request: WebRequest) -> int:

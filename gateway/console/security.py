@@ -1,10 +1,11 @@
-"""What every response and every request of the console's port is held to: response headers, Host and Origin.
+"""What every response and every request of the console's port is held to: response headers, Host, Origin, login.
 
-The console is open on loopback without login, so a foreign web page in the same browser is the attacker.
+Where the console is open without login, a foreign web page in the same browser is the attacker.
 """
 
 from __future__ import annotations
 
+import hmac
 from typing import cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -13,6 +14,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
+from gateway.console.access import Access, Role
+from gateway.console.login import forms_token, login_address, visitor_of
 from gateway.sandbox.web_request import WebRequest
 
 PAGE_POLICY = (
@@ -37,6 +40,12 @@ _HEADERS = {
     # Mail content must not stay in a browser's cache after the inbox was emptied.
     "Cache-Control": "no-store",
 }
+
+PUBLIC_PATHS = (b"/livez", b"/readyz", b"/login", b"/static/", b"/sandbox/", b"/api/v1/sandbox/", b"/api/v1/postmark/")
+"""What needs no login: health, the login itself, the sandbox, which holds test mail only, and what asks for a key of
+its own."""
+
+NO_TOKEN = "Show a token: Authorization: Bearer, and what console-steer.token in the state folder says."  # noqa: S105
 
 _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -87,9 +96,10 @@ class Guard:
 
     isLeaf = True  # Twisted's name
 
-    def __init__(self, inner: KleinResource, allowed_hosts: frozenset[str]) -> None:
+    def __init__(self, inner: KleinResource, allowed_hosts: frozenset[str], access: Access) -> None:
         self._inner = inner
         self._allowed_hosts = allowed_hosts
+        self._access = access
 
     def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:  # Twisted's name
         """A leaf has no children."""
@@ -110,7 +120,28 @@ class Guard:
             return _refuse(web, 403, b"Forbidden", "This request came from another web site.\n")
         if not _is_text(web.path):
             return _refuse(web, 400, b"Bad Request", "This path is no UTF-8.\n")
+        if not self._access.is_open and not web.path.startswith(PUBLIC_PATHS):
+            refusal = self._refusal(web)
+            if refusal is not None:
+                return refusal
         return self._inner.render(request)
+
+    def _refusal(self, request: WebRequest) -> bytes | None:
+        """Why the visitor may not do this; None when it may be done."""
+        visitor = visitor_of(request, self._access)
+        if visitor is None and request.path.startswith(b"/api/"):
+            request.setHeader("WWW-Authenticate", 'Bearer realm="mailgateway"')
+            return _refuse(request, 401, b"Unauthorized", f"{NO_TOKEN}\n")
+        if visitor is None:
+            request.setHeader("Location", login_address(request))
+            return _refuse(request, 303, b"See Other", "Log in first.\n")
+        if request.method in _SAFE_METHODS or request.path == b"/logout":
+            return None
+        if visitor.role < Role.STEER:
+            return _refuse(request, 403, b"Forbidden", "This login may look, and not change anything.\n")
+        if visitor.csrf and not hmac.compare_digest(forms_token(request), visitor.csrf.encode()):
+            return _refuse(request, 403, b"Forbidden", "This form is not of this login. Load the page again.\n")
+        return None
 
 
 def _is_text(path: bytes) -> bool:

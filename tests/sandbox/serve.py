@@ -16,8 +16,8 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.web.server import Site
 
-from gateway.console.pages import Console
-from gateway.parts import SANDBOXES
+from gateway.console.pages import Console, ConsoleParts
+from gateway.console_parts import SANDBOXES
 from gateway.sandbox.inbox import Inbox
 
 FIRST_MESSAGE = """\
@@ -47,7 +47,7 @@ def main() -> None:
     sandboxes = {name: make(inbox, reactor).resource() for name, make in SANDBOXES.items()} if inbox else {}
     magic = [one.magic for one in SANDBOXES.values()]
     hosts = frozenset({"127.0.0.1", "localhost", "::1"})
-    console = Console(inbox, sandboxes, lambda: list(reasons), hosts, FIRST_MESSAGE, magic)
+    console = Console(ConsoleParts(inbox, sandboxes, lambda: list(reasons), hosts, FIRST_MESSAGE, magic))
     port = reactor.listenTCP(0, Site(console.resource()), interface="127.0.0.1")
     print(port.getHost().port, flush=True)
     threading.Thread(target=read_commands, args=(inbox,), daemon=True).start()

@@ -6,6 +6,7 @@ Where the console is open without login, a foreign web page in the same browser 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
 from typing import cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -114,6 +115,8 @@ class Guard:
         web = cast("WebRequest", request)
         for name, value in _HEADERS.items():
             web.setHeader(name, value)
+        if not all(map(_is_utf_8, _header_values(web))):
+            return _refuse(web, 400, b"Bad Request", "A header of this request is no UTF-8.\n")
         if is_misdirected(web, self._allowed_hosts):
             return _refuse(web, 421, b"Misdirected Request", "This console does not answer for this host name.\n")
         if is_forged(web):
@@ -144,10 +147,19 @@ class Guard:
         return None
 
 
+def _header_values(request: WebRequest) -> Iterator[bytes]:
+    for _, values in request.requestHeaders.getAllRawHeaders():
+        yield from values
+
+
 def _is_text(path: bytes) -> bool:
     """Whether a path can be decoded; klein answers one that cannot with a trace in the log."""
+    return _is_utf_8(unquote_to_bytes(path))
+
+
+def _is_utf_8(octets: bytes) -> bool:
     try:
-        unquote_to_bytes(path).decode("utf-8")
+        octets.decode("utf-8")
     except UnicodeDecodeError:
         return False
     return True

@@ -1,8 +1,8 @@
 """Runs the console with all sandboxes on a free port, for the tests to talk to over real sockets.
 
-Arguments: the inbox folder, and "no-inbox" for a console without one. Prints the port. Reads commands, one JSON list
-a line: ["note", vendor_message_id, gateway_id, report], ["reasons", [...]], ["calls"]; after each it prints how many
-delayed answers wait.
+Arguments: the inbox folder; "no-inbox" for a console without one; "closed" for one that asks for a login. Prints the
+port. Reads commands, one JSON list a line: ["note", vendor_message_id, gateway_id, report], ["reasons", [...]],
+["calls"]; after each it prints how many delayed answers wait.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.web.server import Site
 
+from gateway.console.access import Access, read_tokens
 from gateway.console.pages import Console, ConsoleParts
 from gateway.console_parts import SANDBOXES
 from gateway.sandbox.inbox import Inbox
@@ -47,7 +49,11 @@ def main() -> None:
     sandboxes = {name: make(inbox, reactor).resource() for name, make in SANDBOXES.items()} if inbox else {}
     magic = [one.magic for one in SANDBOXES.values()]
     hosts = frozenset({"127.0.0.1", "localhost", "::1"})
-    console = Console(ConsoleParts(inbox, sandboxes, lambda: list(reasons), hosts, FIRST_MESSAGE, magic))
+    parts = ConsoleParts(inbox, sandboxes, lambda: list(reasons), hosts, FIRST_MESSAGE, magic)
+    if "closed" in sys.argv:
+        tokens = read_tokens(Path(sys.argv[1]).parent)
+        parts = replace(parts, access=Access(tokens, reactor.seconds, is_open=False))
+    console = Console(parts)
     port = reactor.listenTCP(0, Site(console.resource()), interface="127.0.0.1")
     print(port.getHost().port, flush=True)
     threading.Thread(target=read_commands, args=(inbox,), daemon=True).start()

@@ -21,7 +21,9 @@ from gateway.console.health import write_json
 from gateway.console.message_document import event_document
 from gateway.console.query import (
     BODY_OCTETS,
+    NoVendorError,
     QueryError,
+    check_texts,
     read_action,
     read_limit,
     read_number,
@@ -118,6 +120,11 @@ class ControlApi:
         """400, and what was expected."""
         return write_json(cast("WebRequest", request), {"error": str(failure.value)}, 400)
 
+    @app.handle_errors(NoVendorError)
+    def no_vendor(self, request: IRequest, failure: Failure) -> bytes:
+        """404, and which there are."""
+        return write_json(cast("WebRequest", request), {"error": str(failure.value)}, 404)
+
     @app.handle_errors(StoreError)
     def no_store(self, request: IRequest, failure: Failure) -> bytes:
         """503: it may work later."""
@@ -154,6 +161,5 @@ def arguments(request: WebRequest, allowed: tuple[str, ...] | None = None) -> di
     for name in asked:
         if allowed is not None and name not in allowed:
             raise QueryError(f"there is no parameter {name}; there are: {', '.join(allowed) or 'none'}")
-    if any("\0" in one for values in asked.values() for one in values):
-        raise QueryError("the query string has a NUL, which no message has")
+    check_texts(asked)
     return asked

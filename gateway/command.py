@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import pkgutil
 import smtplib
 import time
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from gateway import __version__, vendors
+from gateway import __version__
 from gateway.accounts.credentials import make_credential, mechanisms_of, regenerate_credential
 from gateway.accounts.seal import Seal
 from gateway.content.spool import Spool
@@ -21,7 +20,7 @@ from gateway.settings import Settings, SettingsError, embedded, read_settings
 from gateway.steering_commands import messages, queue
 from gateway.store.interface import StoreError
 from gateway.store.sqlite import SqliteStore
-from gateway.vendor import Vendor, load
+from gateway.vendor import Vendor, load, reserved_user_names
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")
 CHALLENGE_MECHANISMS = click.option(
@@ -73,7 +72,7 @@ def add_credential(config: Path | None, vendor: str | None, challenge_mechanisms
     """Make a credential and show its secret, once."""
     settings = _settings(config)
     vendor = _vendor(settings, vendor)
-    if user_name.casefold() in _constant_user_names():
+    if user_name.casefold() in reserved_user_names():
         raise click.ClickException(
             f"{user_name} is the user name that goes with an API key; a login with it is no other"
         )
@@ -211,12 +210,6 @@ def explain_message(
         spool.close()
     if explanation.refusal is not None:
         raise SystemExit(1)
-
-
-def _constant_user_names() -> set[str]:
-    """The user names that dialects give to whoever shows an API key, in lower case."""
-    names = [one.name for one in pkgutil.iter_modules(vendors.__path__) if not one.name.startswith("_")]
-    return {load(name).dialect.user_name.casefold() for name in names} - {""}
 
 
 def _api(option: str, name: str) -> Vendor:

@@ -6,11 +6,12 @@ What such a file may use is offered here: exchanges, the recasting of messages, 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway import recast
+from gateway import recast, vendors
 from gateway.content.addresses import folded, format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
 from gateway.exchange import (
@@ -132,3 +133,9 @@ def load(name: str) -> Vendor:
     if vendor is None:
         raise LookupError(name)
     return vendor
+
+
+def reserved_user_names() -> frozenset[str]:
+    """The user names that dialects give to whoever shows an API key, in lower case; no credential may have them."""
+    names = [one.name for one in pkgutil.iter_modules(vendors.__path__) if not one.name.startswith("_")]
+    return frozenset(load(name).dialect.user_name.casefold() for name in names) - {""}

@@ -11,6 +11,7 @@ import re
 import secrets
 import string
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -24,19 +25,31 @@ from gateway.store.credential import Credential
 from gateway.store.interface import Store
 
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}\Z")
+STREAM = re.compile(r"[!-~]{1,64}")
 SECRET_CHARACTERS = 32  # 190 random bits: the hash need not be slow, only one-way
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # OWASP's least for Argon2id: 19 MiB
 
 
-def make_credential(store: Store, user_name: str, vendor: str, now: datetime.datetime, seal: Seal | None = None) -> str:
-    """Store a new credential and give its secret. ValueError for a bad or taken user name.
+def make_credential(
+    store: Store,
+    user_name: str,
+    vendor: str,
+    now: datetime.datetime,
+    seal: Seal | None = None,
+    *,
+    stream: str = "",
+) -> str:
+    """Store a new credential and give its secret. ValueError for a bad or taken user name, or a bad stream.
 
-    With a seal the secret is kept too, for the mechanisms that compute with it; else it is kept nowhere.
+    With a seal the secret is kept too, for the mechanisms that compute with it; else it is kept nowhere. stream binds
+    the credential to one message stream.
     """
     if not USER_NAME.match(user_name):
         raise ValueError("a user name has 3 to 64 letters, digits and . _ @ + - and begins with a letter or digit")
+    if stream and not STREAM.fullmatch(stream):
+        raise ValueError("a message stream has 1 to 64 characters of ASCII and no blank")
     secret = _new_secret()
-    credential = _with_secret(user_name, vendor, now, secret, seal)
+    credential = replace(_with_secret(user_name, vendor, now, secret, seal), stream=stream)
     store.run(lambda transaction: transaction.add_credential(credential))
     return secret
 

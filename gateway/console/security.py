@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from klein.resource import KleinResource
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from zope.interface import implementer
@@ -97,7 +96,7 @@ class Guard:
 
     isLeaf = True  # Twisted's name
 
-    def __init__(self, inner: KleinResource, allowed_hosts: frozenset[str], access: Access) -> None:
+    def __init__(self, inner: IResource, allowed_hosts: frozenset[str], access: Access) -> None:
         self._inner = inner
         self._allowed_hosts = allowed_hosts
         self._access = access

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from gateway.console.message_document import story_document, summary_document, totals_document
 from gateway.console.query import Action
 from gateway.store.interface import Store, Transaction
-from gateway.store.records import WAITING, Selection, State, StoredEvent, StoredMessage
+from gateway.store.records import WAITING, Attempt, Bounce, Selection, State, StoredEvent, StoredMessage, Totals
 
 T = TypeVar("T")
 STATES = {
@@ -62,6 +62,19 @@ class Steering:
 
         return await self._store.read(job)
 
+    async def records(self, message_id: str) -> tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce]]:
+        """The same as the store has it, with the bounce records. LookupError when there is no such message."""
+
+        def job(transaction: Transaction) -> tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce]]:
+            message = transaction.message(message_id)
+            if message is None:
+                raise LookupError(message_id)
+            events = transaction.events(0, STORY_EVENTS, message_id)
+            _, bounces = transaction.bounces(Selection(message_ids=(message_id,)), STORY_EVENTS)
+            return message, transaction.attempts(message_id), events, bounces
+
+        return await self._store.read(job)
+
     async def content_piece(self, message_id: str, number: int) -> bytes | None:
         """One piece of the mail data, from 0; None behind the last."""
         return await self._store.read(lambda transaction: transaction.content_piece(message_id, number))
@@ -97,6 +110,10 @@ class Steering:
             return totals_document(transaction.totals()) | {"lanes": lanes}
 
         return await self._store.read(job)
+
+    async def depth(self) -> tuple[Totals, Mapping[str, tuple[int, float]]]:
+        """The sum, and by lane how many messages wait and when the oldest of them was received."""
+        return await self._store.read(lambda transaction: (transaction.totals(), transaction.queue_depth()))
 
     async def events(self, after_number: int, limit: int, message_id: str = "") -> list[StoredEvent]:
         """Events in order, those after this number."""

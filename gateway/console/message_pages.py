@@ -8,6 +8,7 @@ from gateway.console.acting import act, read_done, read_wish
 from gateway.console.attachment import content_disposition, served_type
 from gateway.console.filters import read_filters
 from gateway.console.kept_content import KeptContent, decoded, octets_of
+from gateway.console.preview import without_reaching_out
 from gateway.console.query import DEFAULT_LIMIT
 from gateway.console.rendering import Rendering, answer_errors, see_other
 from gateway.console.security import allow_preview
@@ -100,7 +101,7 @@ class MessagePages:
                 raise LookupError(message_id)
             allow_preview(request)
             request.setHeader("Content-Type", "text/html; charset=utf-8")
-            await stream(request, octets_of(content.html))
+            await stream(request, without_reaching_out(octets_of(content.html)))
 
     @app.route("/messages/<message_id>/text", methods=["GET"])
     async def text(self, request: WebRequest, message_id: str) -> None:

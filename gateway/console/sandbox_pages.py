@@ -11,6 +11,7 @@ from twisted.web.resource import IResource
 from gateway.console import api, health
 from gateway.console.attachment import content_disposition, served_type
 from gateway.console.message_page import MessagePage
+from gateway.console.preview import without_reaching_out
 from gateway.console.rendering import Rendering, answer_errors, argument, see_other
 from gateway.console.security import allow_preview
 from gateway.sandbox.inbox import Inbox
@@ -84,7 +85,7 @@ class SandboxPages:
         pieces = self._inbox.html(message_id)
         allow_preview(request)
         request.setHeader("Content-Type", "text/html; charset=utf-8")
-        await stream(request, pieces)
+        await stream(request, without_reaching_out(pieces))
 
     @app.route("/sandbox/messages/<message_id>/text", methods=["GET"])
     async def text(self, request: WebRequest, message_id: str) -> None:

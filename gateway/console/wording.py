@@ -42,9 +42,11 @@ def duration(seconds: float) -> str:
 
 def ago(at: float, now: float) -> str:
     """A time as seen from now, in the past or to come."""
-    if abs(now - at) < 1:
+    whole = round(abs(now - at))
+    if not whole:
         return "now"
-    return f"{duration(now - at)} ago" if at < now else f"in {duration(at - now)}"
+    words = f"{whole} s" if whole < MINUTE else duration(whole)
+    return f"{words} ago" if at < now else f"in {words}"
 
 
 def number(value: float) -> str:

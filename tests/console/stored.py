@@ -89,12 +89,13 @@ def events(one: StoredMessage, seconds: float = 0.25) -> list[StoredEvent]:
 
 
 def keep(store, *messages: StoredMessage, content: bytes = MAIL) -> None:
-    """Put them into the store, with content where they wait."""
+    """Put them into the store, with content where it is kept. Attempts take longer while the vendor fails."""
 
     def job(transaction) -> None:
         for one in messages:
-            transaction.add_message(one, [content] if one.has_content else None, attempts(one))
-            transaction.add_events(events(one))
+            seconds = 0.15 + int(one.received_at * 7) % 40 / 200 + (one.recipients[0].state is State.QUEUED) * 1.4
+            transaction.add_message(one, [content] if one.has_content else None, attempts(one, seconds))
+            transaction.add_events(events(one, seconds + 0.1))
 
     store.run(job)
 

@@ -16,7 +16,7 @@ from gateway.store.records import StoredEvent
 MINUTES = 60
 SECONDS = 60
 BATCH = 2000  # events a job: some ten milliseconds of reading, and other readers come in between
-BATCHES = 4  # jobs a refresh; what is left then is read by the next one
+BATCHES = 2  # jobs a refresh; what is left then is read by the next one
 SAMPLES = 20  # attempts a minute and batch whose times are looked up: enough for a median, and quick
 LATENCIES = 200  # kept for a minute and vendor; a sample of this size tells the 95th percentile well enough
 ATTEMPT_SECONDS = 60  # an attempt that ended so long before the event that tells of it is an older one

@@ -48,7 +48,7 @@ def operated(tmp_path, request):
             store.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: while it runs, no other test can have an event loop of its own
 def browser(needs):
     needs(PROGRAM is not None, "chromium")
     with chromium() as started:

@@ -43,8 +43,19 @@ async function round() {
   setTimeout(round, CATCHING_UP_MILLISECONDS);
 }
 
-const feed = new EventSource("/api/v1/events");
-feed.addEventListener("message-event", () => { somethingHappened = true; });
-feed.addEventListener("open", () => tell("live", true));
-feed.addEventListener("error", () => tell("the gateway does not answer", false));
+// A browser keeps few connections to one server, so only tabs that are looked at hold one.
+let feed = null;
+
+function listen() {
+  feed?.close();
+  feed = null;
+  if (document.hidden) return;
+  feed = new EventSource("/api/v1/events");
+  feed.addEventListener("message-event", () => { somethingHappened = true; });
+  feed.addEventListener("open", () => tell("live", true));
+  feed.addEventListener("error", () => tell("the gateway does not answer", false));
+}
+
+document.addEventListener("visibilitychange", listen);
+listen();
 setTimeout(round, CATCHING_UP_MILLISECONDS);

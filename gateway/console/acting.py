@@ -70,6 +70,8 @@ async def act(steering: Steering, wish: Wish, selection: Selection) -> Done:
         changed += len(told["changed"])
         unchanged += len(told["unchanged"])
         following = told["next"]
+    if selection.message_ids:  # those that waited no more were not even found
+        unchanged = len(set(selection.message_ids)) - changed
     return Done(wish.action, changed, unchanged)
 
 

@@ -85,6 +85,21 @@ def test_a_form_without_the_sessions_own_token_changes_nothing(closed):
     assert "Load the page again" in answer.text
 
 
+CHANGING = ["/queue", "/messages/any", "/credentials", "/credentials/shop"]
+
+
+@pytest.mark.parametrize("path", CHANGING)
+def test_every_page_that_changes_something_asks_for_the_role_and_for_the_forms_token(closed, path):
+    for role in Role:
+        _, cookie = log_in(closed, role)
+        assert closed.call("POST", path, "action=hold&selected=a&sure=1", **cookie, **FORM).status == 403
+    assert closed.call("POST", path, "action=hold", **FORM).status == 303
+    page = closed.get("/credentials", **cookie).text
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page)[1]
+    form = urlencode({"action": "hold", "selected": "a", "csrf": csrf})
+    assert closed.call("POST", path, form, **cookie, **FORM).status in (303, 400)
+
+
 def test_who_may_look_may_not_change_anything(closed):
     look = {"Authorization": f"Bearer {token(closed, Role.LOOK)}"}
     answer = closed.call("POST", "/api/v1/queue", "{}", **look)

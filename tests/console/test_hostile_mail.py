@@ -137,6 +137,7 @@ def test_the_preview_may_do_nothing_even_when_it_is_opened_alone(operated):
     one = store_it(operated, mail(SCRIPT))
     answer = operated.process.get(f"/messages/{one.message_id}/html")
     assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert answer.headers["X-DNS-Prefetch-Control"] == "off"
     source = operated.process.get(f"/messages/{one.message_id}/source")
     assert "<script>top" not in source.text
     assert "&lt;script&gt;top" in source.text

@@ -102,6 +102,8 @@ def test_a_credential_is_added_and_its_secret_is_shown_once(visit, operated):
     secret = page.locator("#secret").inner_text()
     found = operated.store.look(lambda transaction: transaction.credential("shop-3"))
     assert HASHER.verify(found.secret_hash, secret)
+    files = [one for one in operated.folder.rglob("*") if one.is_file()]
+    assert not any(secret.encode() in one.read_bytes() for one in files), "the secret is kept somewhere"
     assert (found.vendor, found.stream, found.sealed_secret) == ("main", "outbound", None)
     page.get_by_role("link", name="I have it").click()
     expect(page.locator("ul.credentials")).to_contain_text("shop-3")

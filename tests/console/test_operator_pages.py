@@ -146,9 +146,10 @@ def test_what_waits_no_more_is_left_as_it_is_and_told(operated):
     answer = post(operated.process, "/queue", action="hold", selected=[one.message_id, other.message_id])
     assert answer.status == 303
     page = operated.process.get(answer.headers["Location"]).text
-    assert "1 message held." in page
+    assert "1 message held. 1 message left as it was" in " ".join(page.split())
     answer = post(operated.process, f"/messages/{one.message_id}", action="retry")
-    assert answer.headers["Location"].endswith("?done=retry&changed=0&unchanged=0")
+    assert answer.headers["Location"].endswith("?done=retry&changed=0&unchanged=1")
+    assert "no longer waiting" in operated.process.get(answer.headers["Location"]).text
 
 
 def test_nothing_is_cancelled_without_being_asked_back(operated):

@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench soak clean
+.PHONY: help run test fuzz bench soak screenshots clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make fuzz   feed 1,500,000 mutated inputs to everything that reads octets"
 	@echo "make soak   break sessions off at every octet in every way, for some minutes; make test does a sample"
 	@echo "make bench  measure"
+	@echo "make screenshots  make the pictures of the README anew, with Debian's Chromium"
 	@echo "make clean  remove what the other commands made here"
 
 run: $(VENV)/.installed
@@ -35,6 +36,10 @@ soak: $(VENV)/.installed-for-tests
 
 bench: $(VENV)/.installed
 	@$(VENV)/bin/python benchmarks/run.py
+
+# They are in git; whoever changes a page that they show makes them anew and looks at them.
+screenshots: $(VENV)/.installed-for-tests
+	@$(VENV)/bin/python -m tests.console.screenshots
 
 clean:
 	rm -rf $(VENV) .test-clients build dist mailgateway.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import datetime
-import pkgutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from gateway import __version__, check_command, service_commands, vendors
+from gateway import __version__, check_command, service_commands
 from gateway.accounts.credentials import make_credential, mechanisms_of, new_user_name, regenerate_credential
 from gateway.accounts.seal import Seal
 from gateway.content.spool import Spool
 from gateway.features import Feature
 from gateway.ids import new_id
 from gateway.settings import Settings, SettingsError, embedded, read_settings
+from gateway.steering_commands import messages, queue
 from gateway.store.interface import Store, StoreError
 from gateway.store.opening import open_store
-from gateway.vendor import Vendor, load
+from gateway.vendor import Vendor, load, reserved_user_names
 
 CONFIG = click.option("--config", type=click.Path(path_type=Path), help="The settings file; without one, the default.")
 CHALLENGE_MECHANISMS = click.option(
@@ -39,6 +39,8 @@ main.add_command(service_commands.reload)
 main.add_command(service_commands.install)
 main.add_command(service_commands.send_test)
 main.add_command(check_command.check)
+main.add_command(messages)
+main.add_command(queue)
 
 
 @main.group()
@@ -61,7 +63,7 @@ def add_credential(
     api = load(settings.vendors[vendor].api)
     names = api.dialect.user_names
     user_name = user_name or new_user_name(names)
-    if user_name.casefold() in _constant_user_names():
+    if user_name.casefold() in reserved_user_names():
         raise click.ClickException(
             f"{user_name} is the user name that goes with an API key; a login with it is no other"
         )
@@ -167,12 +169,6 @@ def explain_message(
         spool.close()
     if explanation.refusal is not None:
         raise SystemExit(1)
-
-
-def _constant_user_names() -> set[str]:
-    """The user names that dialects give to whoever shows an API key, in lower case."""
-    names = [one.name for one in pkgutil.iter_modules(vendors.__path__) if not one.name.startswith("_")]
-    return {load(name).dialect.user_name.casefold() for name in names} - {""}
 
 
 def _api(option: str, name: str) -> Vendor:

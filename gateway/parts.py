@@ -11,28 +11,19 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.web.http import Request
-from twisted.web.resource import IResource
-from twisted.web.server import Site
 
 from gateway.certificate import CertificateError, ServerCertificate, read_certificates, read_server_certificate
 from gateway.certificate_watch import Certificates, Watched
-from gateway.console.pages import Console
 from gateway.departures import VendorEntry
 from gateway.http_client import HttpClient
 from gateway.relay import InThread, Relay
-from gateway.sandbox.inbox import Inbox
-from gateway.sandbox.postmark import PostmarkSandbox
-from gateway.sandbox.postscale import PostscaleSandbox
-from gateway.sandbox.poststack import PostStackSandbox
-from gateway.sandbox.relaypost import RelayPostSandbox
 from gateway.secret import Secret, SecretError
 from gateway.settings import Listener, Settings, SettingsError, VendorSettings, default_state_dir
 from gateway.smtp.proxy_listener import Network
@@ -43,15 +34,8 @@ from gateway.vendor import load
 LAST_PORT = 65535
 PORT = re.compile(r"(?:tcp6?|ssl):(?:(?:.*:)?port=)?(-?[0-9]{1,20})(?::|\Z)")
 INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 BACKLOG = 1024  # connections not yet taken; with Twisted's 50, a burst of clients waits a second for its second SYN
 FIRST_MESSAGE_PORT = "2525"  # what send-test takes by itself
-SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
-    "postscale": PostscaleSandbox,
-    "poststack": PostStackSandbox,
-    "postmark": PostmarkSandbox,
-    "relaypost": RelayPostSandbox,
-}
 
 
 def vendor_entry(name: str, vendor: VendorSettings, reactor: Any, in_thread: InThread) -> VendorEntry:
@@ -176,32 +160,6 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
         )
         raise SettingsError([problem]) from None
     return endpoint
-
-
-def console_site(
-    settings: Settings, inbox: Inbox | None, reactor: Any, ready: Callable[[], list[str]], bounces: IResource
-) -> Site:
-    """The console's web site, with the sandboxes below it when there is an inbox, and Postmark's bounce API."""
-    sandboxes = {name: make(inbox, reactor) for name, make in SANDBOXES.items()} if inbox else {}
-    console = Console(
-        inbox,
-        {name: sandbox.resource() for name, sandbox in sandboxes.items()},
-        ready,
-        LOOPBACK_HOSTS,
-        first_message=first_message_command(settings),
-        magic=[sandbox.magic for sandbox in sandboxes.values()],
-        bounces=bounces,
-    )
-    return QuietSite(console.resource())  # type: ignore[no-untyped-call]  # Twisted's is untyped
-
-
-class QuietSite(Site):
-    """A site that leaves the log to the mail; the console's visitors are the operator alone."""
-
-    noisy = False
-
-    def log(self, request: Request) -> None:
-        """Write no access log."""
 
 
 def first_message_command(settings: Settings) -> str:

@@ -17,14 +17,14 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.threadpool import ThreadPool
 
 from gateway.assembly import Assembly
-from gateway.console.bounces_api import BouncesApi
+from gateway.console_parts import ConsoleNeeds, console_site, console_wire, make_inbox
 from gateway.control_socket import ControlSocket
 from gateway.event_log import EventLog
-from gateway.events import Alarm, Attempted, Event, Failed, Reloaded, ReloadRefused
+from gateway.events import Alarm, Failed, Reloaded, ReloadRefused
 from gateway.lasting import Lasting, Surroundings
 from gateway.log_lines import LogLines
 from gateway.options import Options
-from gateway.parts import console_site, first_message_command, server_endpoint, tcp_port
+from gateway.parts import first_message_command, server_endpoint, tcp_port
 from gateway.ports import Ports, keys
 from gateway.process import keep_what_is_there, raise_descriptor_limit
 from gateway.reading import Reading
@@ -111,7 +111,7 @@ class GatewayService(Service):
         hash_key = self._workforce.hash_key if self._workforce is not None else None
         self._lasting = Lasting.under(settings, surroundings, hash_key)
         assembly = Assembly(settings, self._lasting)
-        inbox = self._make_inbox() if settings.sandbox.enabled else None
+        inbox = make_inbox(settings, self._wall_seconds, self.reports) if settings.sandbox.enabled else None
         self._open_console(inbox, assembly)
         self._open(settings.listeners)
         self._open_control()
@@ -135,26 +135,24 @@ class GatewayService(Service):
         names = keys(one.endpoint for one in self._settings.listeners)
         return {key: self._ports.port(key).fileno() for key in names}
 
-    def _make_inbox(self) -> Inbox:
-        inbox = Inbox(self._settings.state_dir / "sandbox", self._wall_seconds)
-
-        def note(event: Event) -> None:
-            if isinstance(event, Attempted) and event.vendor_message_id:
-                inbox.note(event.vendor_message_id, event.message_id, event.report)
-
-        self.reports.observe(note)
-        return inbox
-
     def _open_console(self, inbox: Inbox | None, assembly: Assembly) -> None:
         endpoint = server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint")
         self._ports.add(CONSOLE, endpoint)
         host = getattr(self._ports.port(CONSOLE).getHost(), "host", "127.0.0.1")  # a Unix socket has none
-        if not ipaddress.ip_address(host).is_loopback:
+        if not ipaddress.ip_address(host).is_loopback and not self._settings.console.tls:
             raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])
-        counts, store = self._lasting.counts, self._lasting.storage.store
-        bounces = BouncesApi(store, assembly.server_tokens(), counts.failed_logins, self._reactor)
-        site = console_site(self._settings, inbox, self._reactor, self._not_ready, bounces.resource())
-        self._ports.serve(CONSOLE, site)
+        storage, reactor = self._lasting.storage, self._reactor
+        needs = ConsoleNeeds(
+            storage.store,
+            inbox,
+            reactor,
+            self._wall_seconds,
+            self._not_ready,
+            storage.look,
+            assembly.server_tokens(),
+            self._lasting.counts.failed_logins,
+        )
+        self._ports.serve(CONSOLE, console_wire(self._settings, console_site(self._settings, needs)))
 
     def _open(self, listeners: tuple[Listener, ...]) -> list[str]:
         """Open the ports of the listeners that are not open yet, all or none; gives their keys."""

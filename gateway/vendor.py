@@ -6,12 +6,12 @@ What such a file may use is offered here: exchanges, the recasting of messages, 
 from __future__ import annotations
 
 import importlib
-import re
+import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gateway import recast
+from gateway import recast, vendors
 from gateway.batch import BatchCall, BatchTranslation, concerns_all, translated
 from gateway.content.addresses import folded, format_mailbox, parse_mailboxes
 from gateway.content.words import decode_words, encode_words
@@ -34,6 +34,7 @@ from gateway.exchange import (
 from gateway.features import Feature, lost
 from gateway.message import HeaderField, SendOptions, Submission
 from gateway.outcome import Cause, Reply
+from gateway.user_names import USER_NAMES, UserNames
 
 __all__ = [
     "USER_NAMES",
@@ -72,26 +73,6 @@ __all__ = [
     "translate_batch",
     "without_key",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class UserNames:
-    """What the user names of a vendor's own SMTP credentials are like; rule is the pattern in words.
-
-    A name that is made up has eight letters and digits behind the prefix.
-    """
-
-    pattern: re.Pattern[str]
-    rule: str
-    prefix: str
-
-
-USER_NAMES = UserNames(
-    re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{2,63}"),
-    "3 to 64 letters, digits and . _ @ + - and begins with a letter or digit",
-    "user_",
-)
-"""Where a vendor says nothing: addresses fit, and nothing that a shell or an option would take for its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +184,9 @@ def is_vendor(name: str) -> bool:
     except LookupError:
         return False
     return True
+
+
+def reserved_user_names() -> frozenset[str]:
+    """The user names that dialects give to whoever shows an API key, in lower case; no credential may have them."""
+    names = [one.name for one in pkgutil.iter_modules(vendors.__path__) if not one.name.startswith("_")]
+    return frozenset(load(name).dialect.user_name.casefold() for name in names) - {""}

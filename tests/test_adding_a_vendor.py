@@ -43,7 +43,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    mount(folder / "gateway" / "parts.py")
+    mount(folder / "gateway" / "console_parts.py")
     sandbox = folder / "docs" / "SANDBOX.md"
     sandbox.write_text(sandbox.read_text("utf-8").replace("## For scripts", f"{SECTION}\n## For scripts"), "utf-8")
     return folder

@@ -177,6 +177,15 @@ def test_only_one_file_needs_psycopg_which_not_everybody_installs():
     ]
 
 
+@pytest.mark.parametrize("module", in_package("gateway.console"))
+def test_the_console_shows_what_is_stored_and_touches_no_mail_on_its_way(module):
+    forbidden = (
+        "gateway.settings", "gateway.smtp", "gateway.vendor", "gateway.vendors", "gateway.relay", "gateway.dispatch",
+        "gateway.delivery", "gateway.http_client", "gateway.queue",
+    )  # fmt: skip
+    assert [one for one in ours(module) if under(one, *forbidden)] == []
+
+
 def test_nobody_imports_the_service_but_the_plugin():
     assert [module for module in MODULES if "gateway.service" in ours(module)] == []
     assert "gateway.service" in (ROOT / "twisted/plugins/mailgateway_plugin.py").read_text("utf-8")

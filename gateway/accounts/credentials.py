@@ -23,7 +23,7 @@ from gateway.smtp.mechanisms.exchange import Needs
 from gateway.smtp.sasl import MECHANISMS
 from gateway.store.credential import Credential
 from gateway.store.interface import Store
-from gateway.vendor import USER_NAMES, UserNames
+from gateway.user_names import USER_NAMES, UserNames
 
 STREAM = re.compile(r"[!-~]{1,64}")  # no vendor documents more than 30; a name with a blank could not be asked for
 GENERATED_CHARACTERS = 8  # with a prefix, what RelayPost shows of its own; a name is no secret

@@ -6,7 +6,7 @@ from gateway.accounts.account import Account
 from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker
 from gateway.errors import LoginRefused
 from gateway.outcome import Cause
-from gateway.vendor import USER_NAMES
+from gateway.user_names import USER_NAMES
 
 
 class ServerTokenChecker:

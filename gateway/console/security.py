@@ -1,18 +1,21 @@
-"""What every response and every request of the console's port is held to: response headers, Host and Origin.
+"""What every response and every request of the console's port is held to: response headers, Host, Origin, login.
 
-The console is open on loopback without login, so a foreign web page in the same browser is the attacker.
+Where the console is open without login, a foreign web page in the same browser is the attacker.
 """
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Iterator
 from typing import cast
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from klein.resource import KleinResource
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
+from gateway.console.access import Access, Role
+from gateway.console.login import forms_token, login_address, visitor_of
 from gateway.sandbox.web_request import WebRequest
 
 PAGE_POLICY = (
@@ -32,11 +35,19 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+    # Browsers look up the hosts of links beforehand, and a sender can see that.
+    "X-DNS-Prefetch-Control": "off",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     # Mail content must not stay in a browser's cache after the inbox was emptied.
     "Cache-Control": "no-store",
 }
+
+PUBLIC_PATHS = (b"/livez", b"/readyz", b"/login", b"/static/", b"/sandbox/", b"/api/v1/sandbox/", b"/api/v1/postmark/")
+"""What needs no login: health, the login itself, the sandbox, which holds test mail only, and what asks for a key of
+its own."""
+
+NO_TOKEN = "Show a token: Authorization: Bearer, and what console-steer.token in the state folder says."  # noqa: S105
 
 _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -87,9 +98,10 @@ class Guard:
 
     isLeaf = True  # Twisted's name
 
-    def __init__(self, inner: KleinResource, allowed_hosts: frozenset[str]) -> None:
+    def __init__(self, inner: IResource, allowed_hosts: frozenset[str], access: Access) -> None:
         self._inner = inner
         self._allowed_hosts = allowed_hosts
+        self._access = access
 
     def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:  # Twisted's name
         """A leaf has no children."""
@@ -104,19 +116,51 @@ class Guard:
         web = cast("WebRequest", request)
         for name, value in _HEADERS.items():
             web.setHeader(name, value)
+        if not all(map(_is_utf_8, _header_values(web))):
+            return _refuse(web, 400, b"Bad Request", "A header of this request is no UTF-8.\n")
         if is_misdirected(web, self._allowed_hosts):
             return _refuse(web, 421, b"Misdirected Request", "This console does not answer for this host name.\n")
         if is_forged(web):
             return _refuse(web, 403, b"Forbidden", "This request came from another web site.\n")
         if not _is_text(web.path):
             return _refuse(web, 400, b"Bad Request", "This path is no UTF-8.\n")
+        if not self._access.is_open and not web.path.startswith(PUBLIC_PATHS):
+            refusal = self._refusal(web)
+            if refusal is not None:
+                return refusal
         return self._inner.render(request)
+
+    def _refusal(self, request: WebRequest) -> bytes | None:
+        """Why the visitor may not do this; None when it may be done."""
+        visitor = visitor_of(request, self._access)
+        if visitor is None and request.path.startswith(b"/api/"):
+            request.setHeader("WWW-Authenticate", 'Bearer realm="mailgateway"')
+            return _refuse(request, 401, b"Unauthorized", f"{NO_TOKEN}\n")
+        if visitor is None:
+            request.setHeader("Location", login_address(request))
+            return _refuse(request, 303, b"See Other", "Log in first.\n")
+        if request.method in _SAFE_METHODS or request.path == b"/logout":
+            return None
+        if visitor.role < Role.STEER:
+            return _refuse(request, 403, b"Forbidden", "This login may look, and not change anything.\n")
+        if visitor.csrf and not hmac.compare_digest(forms_token(request), visitor.csrf.encode()):
+            return _refuse(request, 403, b"Forbidden", "This form is not of this login. Load the page again.\n")
+        return None
+
+
+def _header_values(request: WebRequest) -> Iterator[bytes]:
+    for _, values in request.requestHeaders.getAllRawHeaders():
+        yield from values
 
 
 def _is_text(path: bytes) -> bool:
     """Whether a path can be decoded; klein answers one that cannot with a trace in the log."""
+    return _is_utf_8(unquote_to_bytes(path))
+
+
+def _is_utf_8(octets: bytes) -> bool:
     try:
-        unquote_to_bytes(path).decode("utf-8")
+        octets.decode("utf-8")
     except UnicodeDecodeError:
         return False
     return True

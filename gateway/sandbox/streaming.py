@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer
@@ -49,3 +49,10 @@ async def stream(request: WebRequest, pieces: Iterator[bytes]) -> None:
     producer = _PieceProducer(request, pieces)
     request.registerProducer(producer, False)
     await producer.done
+
+
+async def stream_async(request: WebRequest, first: bytes, rest: AsyncIterator[bytes]) -> None:
+    """Write a piece, and then those that have to be waited for, each once the client has taken the one before."""
+    await stream(request, iter((first,)))
+    async for piece in rest:
+        await stream(request, iter((piece,)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import IO, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer
 from twisted.web.http_headers import Headers
 
@@ -34,6 +35,9 @@ class WebRequest(Protocol):
 
     def loseConnection(self) -> None:  # Twisted's name
         """Close the connection once what was written is sent."""
+
+    def notifyFinish(self) -> Deferred[None]:  # Twisted's name
+        """Fires when the response is finished, fails when the client leaves before."""
 
     def registerProducer(self, producer: IPullProducer, streaming: bool) -> None:  # Twisted's name
         """Let the producer write when there is room."""

@@ -240,9 +240,11 @@ def test_a_long_inbox_has_pages(console):
     assert console.get("/?page=x").status == 200
 
 
-def test_without_a_sandbox_the_console_says_that_the_gateway_runs(tmp_path):
+def test_without_a_sandbox_the_console_begins_with_the_overview(tmp_path):
     with running(tmp_path / "inbox", "no-inbox") as console:
-        assert "The gateway runs" in console.get("/").text
+        answer = console.get("/")
+        assert (answer.status, answer.headers["Location"]) == (303, "/overview")
+        assert "Overview" in console.get("/overview").text
         assert console.get("/api/v1/sandbox/messages").status == 404
         assert console.get(f"{BASE}/domains", Authorization=f"Bearer {KEY}").status == 404
         assert console.get("/livez").status == 200

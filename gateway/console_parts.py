@@ -51,8 +51,11 @@ SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class ConsoleNeeds:
-    """What the console needs of the service. ready gives the reasons for not being ready; wake tells the queue that
-    there may be something to attempt; server_tokens and failed_logins are for Postmark's bounce API; lanes gives what its runner knows of them."""
+    """What the console needs of the service.
+
+    ready gives the reasons for not being ready; wake tells the queue that there may be something to attempt;
+    server_tokens and failed_logins are for Postmark's bounce API; lanes gives what the queue's runner knows of them.
+    """
 
     store: Store
     inbox: Inbox | None

@@ -13,8 +13,11 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
 
+LOG = Logger(namespace="mailgateway")
 NAME = "control.sock"
 QUESTION = b"reload\n"
 ANSWER_SECONDS = 60  # new listeners, certificates and worker processes are ready within seconds
@@ -62,6 +65,15 @@ class ControlSocket:
     async def close(self) -> None:
         """Take no more questions, and remove the file."""
         await self._port.stopListening()
+
+
+def open_control(folder: Path, reactor: Any, reload: Callable[[], Awaitable[list[str]]]) -> ControlSocket | None:
+    """The open socket; None when there can be none: such a gateway still carries mail, and takes SIGHUP."""
+    try:
+        return ControlSocket(folder, reactor, reload)
+    except (OSError, ValueError, CannotListenError) as error:  # ValueError: the path is too long
+        LOG.warn('"mailgateway reload" will not reach this gateway: {reason}', reason=str(error))
+        return None
 
 
 def ask_reload(folder: Path) -> Answer:

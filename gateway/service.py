@@ -11,14 +11,13 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
-from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.threadpool import ThreadPool
 
 from gateway.assembly import Assembly
 from gateway.console_parts import ConsoleNeeds, console_site, console_wire, make_inbox
-from gateway.control_socket import ControlSocket
+from gateway.control_socket import ControlSocket, open_control
 from gateway.event_log import EventLog
 from gateway.events import Alarm, Failed, Reloaded, ReloadRefused
 from gateway.lasting import Lasting, Surroundings
@@ -114,7 +113,7 @@ class GatewayService(Service):
         inbox = make_inbox(settings, self._wall_seconds, self.reports) if settings.sandbox.enabled else None
         self._open_console(inbox, assembly)
         self._open(settings.listeners)
-        self._open_control()
+        self._control = open_control(settings.state_dir, self._reactor, self.reload)
         keep_what_is_there()
         # Not before signals are ours: who is told of readiness may send one at once
         self._reactor.callWhenRunning(self._serve, assembly, inbox is not None)
@@ -163,13 +162,6 @@ class GatewayService(Service):
         }
         self._ports.open(missing)
         return list(missing)
-
-    def _open_control(self) -> None:
-        """A gateway that cannot be asked to reload still carries mail, and takes SIGHUP."""
-        try:
-            self._control = ControlSocket(self._settings.state_dir, self._reactor, self.reload)
-        except (OSError, ValueError, CannotListenError) as error:  # ValueError: the path is too long
-            LOG.warn('"mailgateway reload" will not reach this gateway: {reason}', reason=str(error))
 
     def _tell_newcomer(self) -> None:
         url = f"http://127.0.0.1:{tcp_port(self._settings.console.endpoint)}/"

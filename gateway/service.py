@@ -135,8 +135,7 @@ class GatewayService(Service):
         return {key: self._ports.port(key).fileno() for key in names}
 
     def _open_console(self, inbox: Inbox | None, assembly: Assembly) -> None:
-        endpoint = server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint")
-        self._ports.add(CONSOLE, endpoint)
+        self._ports.add(CONSOLE, server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint"))
         host = getattr(self._ports.port(CONSOLE).getHost(), "host", "127.0.0.1")  # a Unix socket has none
         if not ipaddress.ip_address(host).is_loopback and not self._settings.console.tls:
             raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])

@@ -17,7 +17,7 @@ from gateway.accounts.throttle import FailedLoginCount
 from gateway.console.access import Access, read_tokens
 from gateway.console.bounces_api import BouncesApi
 from gateway.console.control_api import ControlApi
-from gateway.console.credential_pages import CredentialParts
+from gateway.console.credential_office import CredentialOffice, CredentialParts
 from gateway.console.event_stream import EventStream
 from gateway.console.kept_content import KeptContent
 from gateway.console.lane_states import LaneStates, no_lane_states
@@ -71,13 +71,15 @@ class ConsoleNeeds:
 def console_site(settings: Settings, needs: ConsoleNeeds) -> Site:
     """The console's web site; the sandboxes are below it when there is an inbox. OSError when tokens cannot be kept."""
     steering = Steering(needs.store, needs.wall_seconds, needs.wake)
-    control = ControlApi(steering, EventStream(steering, needs.reactor), frozenset(settings.vendors))
+    credentials = _credentials(settings, needs)
+    events = EventStream(steering, needs.reactor)
+    control = ControlApi(steering, events, CredentialOffice(credentials), frozenset(settings.vendors))
     tokens = read_tokens(settings.state_dir)
     parts = ConsoleParts(
         steering=steering,
         minutes=Minutes(needs.store, needs.wall_seconds),
         content=KeptContent(steering, settings.state_dir / "spool", partial(beside, needs.reactor)),
-        credentials=_credentials(settings, needs),
+        credentials=credentials,
         vendors=_vendors(settings),
         control=control.resource(),
         bounces=BouncesApi(needs.store, needs.server_tokens, needs.failed_logins, needs.reactor).resource(),

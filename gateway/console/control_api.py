@@ -1,4 +1,6 @@
-"""The control API: messages, queue, events and the sum, as JSON. openapi.json beside this file describes it.
+"""The control API: messages, queue, events, the sum and credentials, as JSON.
+
+openapi.json beside this file describes it.
 
 Who may call what is the guard's; what the calls mean is steering.py's.
 """
@@ -16,9 +18,10 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from gateway.console.credential_office import CredentialOffice
 from gateway.console.event_stream import EventStream
 from gateway.console.health import write_json
-from gateway.console.message_document import event_document
+from gateway.console.message_document import credential_document, event_document
 from gateway.console.query import (
     BODY_OCTETS,
     NoVendorError,
@@ -26,6 +29,7 @@ from gateway.console.query import (
     check_texts,
     read_action,
     read_limit,
+    read_new_credential,
     read_number,
     read_selection,
 )
@@ -43,9 +47,12 @@ class ControlApi:
 
     app = Klein()
 
-    def __init__(self, steering: Steering, events: EventStream, vendors: frozenset[str]) -> None:
+    def __init__(
+        self, steering: Steering, events: EventStream, office: CredentialOffice, vendors: frozenset[str]
+    ) -> None:
         self._steering = steering
         self._events = events
+        self._office = office
         self._vendors = vendors
         self._description = files("gateway.console").joinpath("openapi.json").read_bytes()
 
@@ -114,6 +121,41 @@ class ControlApi:
         found = await self._steering.events(after, limit, asked.get("message_id", [""])[-1])
         last_number = found[-1].number if found else after
         return write_json(request, {"events": [event_document(one) for one in found], "last": last_number})
+
+    @app.route("/credentials", methods=["GET"])
+    async def credentials(self, request: WebRequest) -> bytes:
+        """All credentials, without anything of their secrets."""
+        arguments(request, allowed=())
+        found = await self._office.listing()
+        return write_json(request, {"credentials": [credential_document(one) for one in found]})
+
+    @app.route("/credentials", methods=["POST"])
+    async def add_credential(self, request: WebRequest) -> bytes:
+        """A new one; this answer alone has its secret."""
+        told = read_new_credential(request.content.read(BODY_OCTETS + 1))
+        try:
+            name, secret = await self._office.add(
+                told.user_name, told.vendor, told.stream, keeps_secret=told.challenge_mechanisms
+            )
+        except ValueError as error:
+            return write_json(request, {"error": str(error)}, 409)
+        return write_json(request, {"user_name": name, "secret": secret}, 201)
+
+    @app.route("/credentials/<user_name>/regenerate", methods=["POST"])
+    async def regenerate_credential(self, request: WebRequest, user_name: str) -> bytes:
+        """A new secret; the old one is good no more."""
+        try:
+            secret = await self._office.regenerate(user_name)
+        except ValueError:
+            raise LookupError(user_name) from None
+        return write_json(request, {"user_name": user_name, "secret": secret})
+
+    @app.route("/credentials/<user_name>/deactivate", methods=["POST"])
+    async def deactivate_credential(self, request: WebRequest, user_name: str) -> bytes:
+        """Nobody can log in with it any more; the name stays taken."""
+        if not await self._office.deactivate(user_name):
+            raise LookupError(user_name)
+        return write_json(request, {"user_name": user_name, "active": False})
 
     @app.handle_errors(QueryError)
     def not_understood(self, request: IRequest, failure: Failure) -> bytes:

@@ -6,6 +6,8 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.accounts.credentials import mechanisms_of
+from gateway.store.credential import Credential
 from gateway.store.records import Attempt, Recipient, State, StoredEvent, StoredMessage, Totals
 
 ORDER = (
@@ -132,4 +134,17 @@ def totals_document(totals: Totals) -> dict[str, Any]:
         "queued": totals.queued,
         "held": totals.held,
         "whole": totals.is_whole,
+    }
+
+
+def credential_document(one: Credential) -> dict[str, Any]:
+    """A credential, without anything of its secret."""
+    return {
+        "user_name": one.user_name,
+        "vendor": one.vendor,
+        "active": one.active,
+        "stream": one.stream,
+        "created_at": one.created_at,
+        "last_used_at": one.last_used_at or None,
+        "mechanisms": mechanisms_of(one),
     }

@@ -14,7 +14,8 @@ from twisted.web.resource import IResource
 
 from gateway.console import health
 from gateway.console.access import OPEN, Access
-from gateway.console.credential_pages import CredentialPages, CredentialParts
+from gateway.console.credential_office import CredentialOffice, CredentialParts
+from gateway.console.credential_pages import CredentialPages
 from gateway.console.kept_content import KeptContent
 from gateway.console.lane_states import LaneStates, no_lane_states
 from gateway.console.login_pages import LoginPages
@@ -72,7 +73,7 @@ def console_resource(parts: ConsoleParts) -> IResource:
         "/overview": OverviewPages(parts.steering, parts.minutes, rendering).app,
         "/messages": MessagePages(parts.steering, parts.content, names, rendering).app,
         "/queue": QueuePages(parts.steering, names, rendering).app,
-        "/credentials": CredentialPages(parts.credentials, rendering).app,
+        "/credentials": CredentialPages(CredentialOffice(parts.credentials), rendering).app,
         "/vendors": VendorPages(parts.vendors, parts.lanes, parts.steering, parts.minutes, rendering).app,
         **dict.fromkeys(("/login", "/logout"), LoginPages(parts.access, rendering, is_https=parts.is_https).app),
         **dict.fromkeys(("/livez", "/readyz", "/static", "/api"), service.app),

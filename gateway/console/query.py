@@ -132,6 +132,23 @@ def check_texts(asked: Mapping[str, list[str]]) -> None:
             raise QueryError(f"{name}: has a NUL, which no message has")
 
 
+class NewCredential(msgspec.Struct, forbid_unknown_fields=True):
+    """The JSON of a credential to make. user_name is made up when empty; challenge_mechanisms: its secret is kept,
+    sealed, for CRAM-MD5 and DIGEST-MD5."""
+
+    vendor: _Text
+    user_name: _Text = ""
+    stream: _Text = ""
+    challenge_mechanisms: bool = False
+
+
+def read_new_credential(body: bytes) -> NewCredential:
+    """A credential to make, from its JSON."""
+    told: NewCredential = decode_body(body, NewCredential)
+    check_texts({"vendor": [told.vendor], "user_name": [told.user_name], "stream": [told.stream]})
+    return told
+
+
 def decode_body(body: bytes, shape: type[Any]) -> Any:
     """A JSON body of this shape. QueryError when it has another."""
     if len(body) > BODY_OCTETS:

@@ -179,6 +179,37 @@ def test_moving_to_a_vendor_that_is_not_there_is_told_which_are(running):
     assert "there are: postscale" in answer["error"]
 
 
+def test_a_credential_is_made_renewed_and_deactivated_and_its_secret_told_once(running):
+    status, made = call(running, "/api/v1/credentials", {"vendor": "postscale", "user_name": "printer", "stream": "s"})
+    assert (status, made["user_name"]) == (201, "printer")
+    status, again = call(running, "/api/v1/credentials/printer/regenerate", {})
+    assert (status, again["secret"] != made["secret"]) == (200, True)
+    assert call(running, "/api/v1/credentials/printer/deactivate", {}) == (
+        200,
+        {"user_name": "printer", "active": False},
+    )
+    status, listed = call(running, "/api/v1/credentials")
+    (one,) = (one for one in listed["credentials"] if one["user_name"] == "printer")
+    assert (one["active"], one["stream"], one["last_used_at"]) == (False, "s", None)
+    assert made["secret"] not in json.dumps(listed)
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "told"),
+    [
+        ({"vendor": "nobody"}, 409, "there are: postscale"),
+        ({"vendor": "postscale", "user_name": "a"}, 409, "3 to 64"),
+        ({"vendor": "postscale", "user_name": "postscale"}, 409, "choose another"),
+        ({"user_name": "ann"}, 400, "vendor"),
+        ({"vendor": "postscale", "password": "mine"}, 400, "password"),
+    ],
+)
+def test_a_credential_that_cannot_be_made_is_told_why(running, document, status, told):
+    answered, answer = call(running, "/api/v1/credentials", document)
+    assert answered == status
+    assert told in answer["error"]
+
+
 def test_the_feed_is_live_for_who_accepts_server_sent_events(running):
     headers = token(running) | {"Accept": "text/event-stream"}
     request = urllib.request.Request(f"{running.console_url}/api/v1/events", headers=headers)

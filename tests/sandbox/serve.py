@@ -20,7 +20,7 @@ from twisted.web.server import Site
 
 from gateway.console.access import Access, read_tokens
 from gateway.console.control_api import ControlApi
-from gateway.console.credential_pages import CredentialParts
+from gateway.console.credential_office import CredentialOffice, CredentialParts
 from gateway.console.event_stream import EventStream
 from gateway.console.kept_content import KeptContent
 from gateway.console.lane_states import LaneState
@@ -81,20 +81,17 @@ def main() -> None:
     steering = Steering(store, time.time, lambda: None)
     tokens = read_tokens(folder.parent) if "closed" in sys.argv else {}
     in_thread = partial(beside, reactor)
+    names = dict.fromkeys(("main", "spare"), USER_NAMES)
+    credentials = CredentialParts(store, names, frozenset({"postscale"}), folder.parent, in_thread, time.time)
     parts = ConsoleParts(
         steering=steering,
         minutes=Minutes(store, time.time),
         content=KeptContent(steering, folder.parent, in_thread),
-        credentials=CredentialParts(
-            store,
-            dict.fromkeys(("main", "spare"), USER_NAMES),
-            frozenset({"postscale"}),
-            folder.parent,
-            in_thread,
-            time.time,
-        ),
+        credentials=credentials,
         vendors=VENDORS,
-        control=ControlApi(steering, EventStream(steering, reactor), frozenset({"main", "spare"})).resource(),
+        control=ControlApi(
+            steering, EventStream(steering, reactor), CredentialOffice(credentials), frozenset({"main", "spare"})
+        ).resource(),
         bounces=Resource(),
         ready=lambda: list(reasons),
         wall_seconds=time.time,

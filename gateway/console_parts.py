@@ -37,7 +37,7 @@ from gateway.sandbox.poststack import PostStackSandbox
 from gateway.sandbox.relaypost import RelayPostSandbox
 from gateway.sandbox.threads import beside
 from gateway.settings import Listener, Settings
-from gateway.store.interface import Store
+from gateway.storage import Storage
 from gateway.vendor import load, reserved_user_names
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -53,16 +53,15 @@ SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
 class ConsoleNeeds:
     """What the console needs of the service.
 
-    ready gives the reasons for not being ready; wake tells the queue that there may be something to attempt;
-    server_tokens and failed_logins are for Postmark's bounce API; lanes gives what the queue's runner knows of them.
+    ready gives the reasons for not being ready; server_tokens and failed_logins are for Postmark's bounce API; lanes
+    gives what the queue's runner knows of them.
     """
 
-    store: Store
+    storage: Storage
     inbox: Inbox | None
     reactor: Any
     wall_seconds: Callable[[], float]
     ready: Callable[[], list[str]]
-    wake: Callable[[], None]
     server_tokens: ServerTokenChecker
     failed_logins: FailedLoginCount
     lanes: LaneStates = no_lane_states
@@ -70,19 +69,20 @@ class ConsoleNeeds:
 
 def console_site(settings: Settings, needs: ConsoleNeeds) -> Site:
     """The console's web site; the sandboxes are below it when there is an inbox. OSError when tokens cannot be kept."""
-    steering = Steering(needs.store, needs.wall_seconds, needs.wake)
+    storage = needs.storage
+    steering = Steering(storage.store, needs.wall_seconds, storage.look, storage.add_events)
     credentials = _credentials(settings, needs)
     events = EventStream(steering, needs.reactor)
     control = ControlApi(steering, events, CredentialOffice(credentials), frozenset(settings.vendors))
     tokens = read_tokens(settings.state_dir)
     parts = ConsoleParts(
         steering=steering,
-        minutes=Minutes(needs.store, needs.wall_seconds),
+        minutes=Minutes(needs.storage.store, needs.wall_seconds),
         content=KeptContent(steering, settings.state_dir / "spool", partial(beside, needs.reactor)),
         credentials=credentials,
         vendors=_vendors(settings),
         control=control.resource(),
-        bounces=BouncesApi(needs.store, needs.server_tokens, needs.failed_logins, needs.reactor).resource(),
+        bounces=BouncesApi(needs.storage.store, needs.server_tokens, needs.failed_logins, needs.reactor).resource(),
         ready=needs.ready,
         wall_seconds=needs.wall_seconds,
         allowed_hosts=LOOPBACK_HOSTS | {settings.hostname, *settings.console.hosts},
@@ -105,7 +105,7 @@ def _sandbox(settings: Settings, needs: ConsoleNeeds) -> SandboxParts | None:
 
 def _credentials(settings: Settings, needs: ConsoleNeeds) -> CredentialParts:
     return CredentialParts(
-        needs.store,
+        needs.storage.store,
         {name: load(one.api).dialect.user_names for name, one in settings.vendors.items()},
         reserved_user_names(),
         settings.state_dir,

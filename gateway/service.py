@@ -139,14 +139,12 @@ class GatewayService(Service):
         host = getattr(self._ports.port(CONSOLE).getHost(), "host", "127.0.0.1")  # a Unix socket has none
         if not ipaddress.ip_address(host).is_loopback and not self._settings.console.tls:
             raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])
-        storage, reactor = self._lasting.storage, self._reactor
         needs = ConsoleNeeds(
-            storage.store,
+            self._lasting.storage,
             inbox,
-            reactor,
+            self._reactor,
             self._wall_seconds,
             self._not_ready,
-            storage.look,
             assembly.server_tokens(),
             self._lasting.counts.failed_logins,
         )

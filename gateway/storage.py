@@ -6,7 +6,7 @@ It lasts as long as the process; what the settings say is given to use(), at the
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,15 @@ from gateway.notice_parts import notices, webhook_sender, webhooks
 from gateway.notices.sender import WebhookSender
 from gateway.partial import TakenPaths
 from gateway.queue.lanes import LaneRules, Lanes, SpillGate
+from gateway.queue.notices import Notices
 from gateway.queue.rides import SharedRides
 from gateway.queue.runner import Runner
 from gateway.queue.trip import Means
 from gateway.relay import InThread
 from gateway.retention import Retention
 from gateway.settings import Settings
-from gateway.store.interface import Store
+from gateway.store.interface import Store, Transaction
+from gateway.store.records import StoredEvent, StoredMessage
 from gateway.storing import Records
 
 
@@ -83,6 +85,7 @@ class Storage:
         self._around = around
         self._log = MessageLog(store, around.reactor, around.report, self._posted)
         self._working: Working | None = None
+        self._notices: Notices | None = None
         self._enough: Deferred[None] = Deferred()
 
     @property
@@ -127,6 +130,7 @@ class Storage:
         else:
             lanes.change_rules(rules)
             self._working.runner.change(means, queue)
+        self._notices = means.notices
         return self._dispatch(settings, means, self._working)
 
     def start(self) -> None:
@@ -140,6 +144,13 @@ class Storage:
         """Somebody has changed the queue: see what is due."""
         if self._working is not None:
             self._working.runner.look()
+
+    def add_events(self, transaction: Transaction, message: StoredMessage, events: Sequence[StoredEvent]) -> None:
+        """Append what somebody did to a message to the feed, with the posts for webhooks."""
+        if self._notices is None:
+            transaction.add_events(events)
+        else:
+            self._notices.add_events(transaction, message, events)
 
     async def drain(self) -> None:
         """Claim nothing more; ends when what is in hand has ended, or with abort()."""

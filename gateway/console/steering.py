@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,6 +12,9 @@ from gateway.store.interface import Store, Transaction
 from gateway.store.records import WAITING, Attempt, Bounce, Selection, State, StoredEvent, StoredMessage, Totals
 
 T = TypeVar("T")
+AddEvents = Callable[[Transaction, StoredMessage, Sequence[StoredEvent]], object]
+"""Appends events of a message to the feed, with what webhooks are told of them."""
+
 STATES = {
     "retry": State.QUEUED,
     "release": State.QUEUED,
@@ -29,13 +32,25 @@ EVENTS = {
 STORY_EVENTS = 1000  # of one message; five days of attempts have a tenth of it
 
 
+def append_events(transaction: Transaction, message: StoredMessage, events: Sequence[StoredEvent]) -> None:
+    """Append to the feed, where no webhook listens."""
+    transaction.add_events(events)
+
+
 class Steering:
     """What an operator can see and do. wake is called when there may be something to attempt at once."""
 
-    def __init__(self, store: Store, wall_seconds: Callable[[], float], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        wall_seconds: Callable[[], float],
+        wake: Callable[[], None],
+        add_events: AddEvents = append_events,
+    ) -> None:
         self._store = store
         self._wall_seconds = wall_seconds
         self._wake = wake
+        self._add_events = add_events
 
     async def listing(self, selection: Selection, limit: int) -> dict[str, Any]:
         """A page of messages, newest first; next is the id to page on from, None at the end."""
@@ -92,8 +107,8 @@ class Steering:
             for one in found[: action.limit]:
                 changed = transaction.steer(one.message_id, STATES[action.name], now, action.vendors)
                 (done if changed else left).append(one.message_id)
-            detail = {"vendors": list(action.vendors)} if action.vendors else {}
-            transaction.add_events([StoredEvent(now, EVENTS[action.name], one, detail) for one in done])
+                if changed:
+                    self._add_events(transaction, one, [_event(one, action, now)])
             more = len(found) > action.limit
             return {"changed": done, "unchanged": left, "next": found[action.limit - 1].message_id if more else None}
 
@@ -126,3 +141,11 @@ class Steering:
     def run(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """Any other job that changes something."""
         return self._store.write(job)
+
+
+def _event(message: StoredMessage, action: Action, now: float) -> StoredEvent:
+    """What was done, and to which recipients."""
+    detail: dict[str, Any] = {"recipients": [{"path": one.path} for one in message.recipients if one.state in WAITING]}
+    if action.vendors:
+        detail["vendors"] = list(action.vendors)
+    return StoredEvent(now, EVENTS[action.name], message.message_id, detail)

@@ -44,16 +44,14 @@ class SubmissionProtocol(ESMTP):
     def __init__(self, host: SessionHost, session: Session, session_id: str, peer: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         self.session = session
-        self.session_id = session_id
-        self.peer = peer
-        self.draining = False
+        self.session_id, self.peer = session_id, peer
+        self.draining = self._working = self._paused = self._lost = False
         self._host = host
         self._logins = Logins(host, session_id, peer)
         self._transactions: Transactions | None = None  # once somebody has logged in
         self._logout: Callable[[], None] | None = None
         self._message: Any = None
-        self._working = self._asked = False  # asked: an answer is being waited for
-        self._paused = self._lost = False
+        self._asked = False  # an answer is being waited for
         self._closing: IDelayedCall | None = None
         self._deadlines = Deadlines(host.clock, session.rules.limits, self.expire)
 
@@ -79,6 +77,8 @@ class SubmissionProtocol(ESMTP):
 
     def dataReceived(self, data: bytes) -> None:
         """Feed the session, and answer what it makes of it, unless an answer is being waited for."""
+        if self._closing is not None:
+            return  # our last word is said
         self.session.receive(data)
         if not self._asked:
             self._work()

@@ -24,13 +24,15 @@ VENDORS = "".join(
 )
 POLLS = 200
 
+DIRECT = '[[routes]]\nmode = "direct"\n'  # the reply tells what became of it
+
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
     with pytest.MonkeyPatch.context() as changed:
         changed.setenv("OPERATORS_POSTMARK", "pm_test_operator")
         changed.setenv("OPERATORS_RELAYPOST", "rp_test_operator")
-        with own_gateway(tmp_path_factory.mktemp("tokens"), LISTENERS, VENDORS) as running:
+        with own_gateway(tmp_path_factory.mktemp("tokens"), LISTENERS, VENDORS + DIRECT) as running:
             yield running
 
 

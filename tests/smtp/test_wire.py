@@ -454,6 +454,19 @@ def test_a_drain_lets_the_one_in_mail_data_finish(listeners):
     assert (facts["drained"], facts["sessions"], len(facts["messages"])) == (True, 0, 1)
 
 
+def test_a_client_that_goes_on_talking_after_the_421_of_a_drain_holds_nobody_up(listeners):
+    port = listeners.listen("implicit")
+    with logged_in(port) as talking:
+        listeners.command("drain", port)
+        assert talking.until_closed() == ["421 Service shutting down, try again later"]
+        for _ in range(3):
+            with contextlib.suppress(OSError):
+                talking.send(b"NOOP\r\n")
+            assert listeners.facts(port)["sessions"] in (0, 1)
+        talking.socket.close()
+    assert listeners.facts_when(port, lambda facts: facts["drained"])["drained"]
+
+
 # -- faults behind the SMTP side
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.store.mail import add, message
 
 DESCRIPTION = json.loads((Path(__file__).parents[2] / "gateway/console/openapi.json").read_text("utf-8"))
 SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION)
-NOW = 1_790_000_000.0
+NOW = float(int(time.time()) - 3600)  # not so long ago that it would be deleted
 HELD = 7
 ATTEMPT = Attempt(
     "postscale",

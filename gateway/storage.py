@@ -1,6 +1,6 @@
 """Storage: the store of one process and what works on it: the queue's runner, the message log, webhooks, retention.
 
-It lasts as long as the process; what the settings say is given to use(), at the start and at each reload.
+It lasts as long as the process; at the start and at each reload it is given what the settings say: plan(), then use().
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from gateway.partial import TakenPaths
 from gateway.queue.lanes import LaneRules, Lanes, SpillGate
 from gateway.queue.rides import SharedRides
 from gateway.queue.runner import Runner
+from gateway.queue.settings import QueueSettings
 from gateway.queue.trip import Means
 from gateway.relay import InThread
 from gateway.retention import Retention
@@ -59,6 +60,16 @@ class Working:
     runner: Runner
     retention: Retention
     webhooks: WebhookSender
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one reading of the settings makes of the store: the dispatch for its sessions, and what the queue goes by."""
+
+    dispatch: Dispatch
+    means: Means
+    rules: LaneRules
+    queue: QueueSettings
 
 
 class Storage:
@@ -90,12 +101,8 @@ class Storage:
         """How many messages of direct mode the log has lost."""
         return self._log.lost
 
-    def use(self, settings: Settings, departures: Departures, reader: Reader) -> Dispatch:
-        """Work by these settings from now on. Gives the dispatch for the sessions that come.
-
-        Attempts under way end as they began. Retention and the receivers of webhooks are those of the start.
-        SettingsError: all stays as it was.
-        """
+    def plan(self, settings: Settings, departures: Departures, reader: Reader) -> Plan:
+        """What use() is to go by. Nothing changes yet, because these settings may still be refused. SettingsError."""
         around, queue = self._around, settings.queue
         hooks = webhooks(settings)
         rates = {name: one.rate_per_second for name, one in settings.vendors.items() if one.rate_per_second}
@@ -124,10 +131,16 @@ class Storage:
             runner = Runner(around.gateway, means, lanes, queue, reactor, self._posted)
             retention = Retention(self.store, settings.store, reactor, clocks.wall_seconds, report)
             self._working = Working(lanes, runner, retention, sender)
-        else:
-            lanes.change_rules(rules)
-            self._working.runner.change(means, queue)
-        return self._dispatch(settings, means, self._working)
+        return Plan(self._dispatch(settings, means, self._working), means, rules, queue)
+
+    def use(self, plan: Plan) -> None:
+        """Work by these settings from now on, for mail that waits too.
+
+        Attempts under way end as they began. Retention and the receivers of webhooks are those of the start.
+        """
+        if self._working is not None:
+            self._working.lanes.change_rules(plan.rules)
+            self._working.runner.change(plan.means, plan.queue)
 
     def start(self) -> None:
         """Attempt what waits, from now on; after use()."""

@@ -64,7 +64,7 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one reading of the settings makes of the store: the dispatch for its sessions, and what the queue goes by."""
+    """What one reading of the settings asks for: the dispatch for its sessions, and what the queue goes by."""
 
     dispatch: Dispatch
     means: Means

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import signal
 import smtplib
 import socket
@@ -184,6 +186,25 @@ mode = "queued"
         assert reload(gateway)[0] == 0
         retry_all(gateway)
         assert logged(gateway, "ended", "state=relayed")
+
+
+def asked(gateway, path, token=""):
+    """The console's status and answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(gateway.console_url.rpartition(":")[2]), timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_a_console_that_was_open_for_tests_asks_for_a_login_once_real_mail_can_leave(running, tmp_path):
+    assert asked(running, "/messages")[0] == 200
+    change(running, "[sandbox]", '[vendors.real]\napi = "postscale"\n[sandbox]')
+    assert reload(running)[0] == 0
+    assert (asked(running, "/messages")[0], asked(running, "/api/v1/messages")[0]) == (303, 401)
+    token = (tmp_path / "state" / "console-look.token").read_text().strip()
+    status, page = asked(running, "/vendors", token)
+    assert (status, "api.postscale.io" in page) == (200, True)
 
 
 def test_another_state_folder_is_refused(running, tmp_path):

@@ -6,7 +6,7 @@ It lasts as long as the process; at the start and at each reload it is given wha
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from gateway.storing import Records
 
 @dataclass(frozen=True, slots=True)
 class StorageNeeds:
-    """What storage is given by the process: gateway is a name that no other process has."""
+    """What storage is given by the process: gateway is a name that no other process has; prunes: see Lasting."""
 
     gateway: str
     reactor: Any
@@ -50,6 +50,7 @@ class StorageNeeds:
     report: Reporter
     in_thread: InThread
     spool_folder: Path
+    prunes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,15 @@ class Plan:
     means: Means
     rules: LaneRules
     queue: QueueSettings
+
+
+def lane_rules(settings: Settings, shared: Collection[str]) -> LaneRules:
+    """What holds for a lane in this process. Workers take from the queue each by itself, so each has its share."""
+    rates = {
+        name: one.rate_per_second / settings.workers for name, one in settings.vendors.items() if one.rate_per_second
+    }
+    attempts = max(1, settings.queue.attempts_per_lane // settings.workers)
+    return LaneRules(attempts, settings.queue.breaker, rates, shared)
 
 
 class Storage:
@@ -105,8 +115,7 @@ class Storage:
         """What use() is to go by. Nothing changes yet, because these settings may still be refused. SettingsError."""
         around, queue = self._around, settings.queue
         hooks = webhooks(settings)
-        rates = {name: one.rate_per_second for name, one in settings.vendors.items() if one.rate_per_second}
-        rules = LaneRules(queue.attempts_per_lane, queue.breaker, rates, departures.shared)
+        rules = lane_rules(settings, departures.shared)
         lanes = self._working.lanes if self._working else Lanes(around.clocks.seconds, rules)
         means = Means(
             store=self.store,
@@ -146,7 +155,8 @@ class Storage:
         """Attempt what waits, from now on; after use()."""
         if self._working is not None:
             self._working.runner.start()
-            self._working.retention.start()
+            if self._around.prunes:
+                self._working.retention.start()
             self._working.webhooks.start()
 
     def look(self) -> None:

@@ -148,7 +148,7 @@ class GatewayService(Service):
             reactor,
             self._wall_seconds,
             self._not_ready,
-            storage.look,
+            storage.look if self._workforce is None else self._workforce.look,
             self._lasting.counts.failed_logins,
         )
         self._console = Console(self._settings, needs)

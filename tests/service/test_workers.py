@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings import Settings, VendorSettings
+from gateway.storage import lane_rules
 from tests.conftest import free_ports
 from tests.service.load import running_load
-from tests.service.test_reload import change, hello, reload
+from tests.service.test_reload import change, hello, reload, retry_all, send_one
 from tests.smtp.own_gateway import logged, own_gateway
 from tests.smtp.wire import WireClient
 
@@ -356,6 +358,35 @@ def said_at_stop(gateway):
     client, reply = greeted(gateway)
     client.socket.close()
     return "" if reply.startswith("220") else reply
+
+
+WAITS = """
+[vendors.away]
+api = "postscale"
+url = "http://127.0.0.1:1"
+key = { file = "%s/vendor.key" }
+[[routes]]
+from_domain = "shop.example"
+vendors = ["away"]
+mode = "queued"
+[queue]
+poll_seconds = 600.0
+"""
+
+
+def test_mail_that_is_to_be_retried_leaves_a_worker_at_once(tmp_path):
+    with two_workers(tmp_path, WAITS % tmp_path) as gateway:
+        send_one(gateway)
+        assert logged(gateway, "waiting", "attempts=1")
+        assert retry_all(gateway).stdout == "retry: 1 of 1 messages\n"
+        assert logged(gateway, "waiting", "attempts=2")
+
+
+def test_workers_share_the_limits_of_a_lane():
+    vendors = {"limited": VendorSettings("postscale", rate_per_second=9.0), "other": VendorSettings("postscale")}
+    for workers, attempts, rate in ((1, 8, 9.0), (3, 2, 3.0), (20, 1, 0.45)):
+        rules = lane_rules(Settings(workers=workers, vendors=vendors), ())
+        assert (rules.attempts_per_lane, rules.rates) == (attempts, {"limited": rate})
 
 
 def test_listeners_are_added_and_removed_in_all_workers(running):

@@ -23,6 +23,18 @@ from tests.smtp.wire import WireClient
 
 TLS = '[tls]\ncertificate = "{folder}/served.pem"\nprivate_key = "{folder}/served.key"\n'
 
+WAITS = """
+[vendors.away]
+api = "postscale"
+url = "http://127.0.0.1:1"
+key = { file = "%s/vendor.key" }
+[[routes]]
+from_domain = "shop.example"
+vendors = ["away"]
+mode = "queued"
+"""
+"""Settings by which mail from shop.example waits; the folder of the vendor's key is to be filled in."""
+
 
 @pytest.fixture
 def authority(tmp_path):
@@ -161,17 +173,7 @@ def test_a_port_that_cannot_be_had_keeps_all_others_as_they_were(running):
 
 
 def test_mail_that_waits_does_not_leave_by_settings_that_were_refused(tmp_path):
-    rest = """
-[vendors.away]
-api = "postscale"
-url = "http://127.0.0.1:1"
-key = { file = "%s/vendor.key" }
-[[routes]]
-from_domain = "shop.example"
-vendors = ["away"]
-mode = "queued"
-"""
-    with own_gateway(tmp_path, {"main": 'tls = "starttls"'}, rest % tmp_path) as gateway:
+    with own_gateway(tmp_path, {"main": 'tls = "starttls"'}, WAITS % tmp_path) as gateway:
         send_one(gateway)
         assert logged(gateway, "waiting", "attempts=1")
         with socket.create_server(("127.0.0.1", 0)) as taken:

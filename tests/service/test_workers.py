@@ -21,7 +21,7 @@ from gateway.settings import Settings, VendorSettings
 from gateway.storage import lane_rules
 from tests.conftest import free_ports
 from tests.service.load import running_load
-from tests.service.test_reload import change, hello, reload, retry_all, send_one
+from tests.service.test_reload import WAITS, change, hello, reload, retry_all, send_one
 from tests.smtp.own_gateway import logged, own_gateway
 from tests.smtp.wire import WireClient
 
@@ -360,22 +360,8 @@ def said_at_stop(gateway):
     return "" if reply.startswith("220") else reply
 
 
-WAITS = """
-[vendors.away]
-api = "postscale"
-url = "http://127.0.0.1:1"
-key = { file = "%s/vendor.key" }
-[[routes]]
-from_domain = "shop.example"
-vendors = ["away"]
-mode = "queued"
-[queue]
-poll_seconds = 600.0
-"""
-
-
 def test_mail_that_is_to_be_retried_leaves_a_worker_at_once(tmp_path):
-    with two_workers(tmp_path, WAITS % tmp_path) as gateway:
+    with two_workers(tmp_path, WAITS % tmp_path + "[queue]\npoll_seconds = 600.0\n") as gateway:
         send_one(gateway)
         assert logged(gateway, "waiting", "attempts=1")
         assert retry_all(gateway).stdout == "retry: 1 of 1 messages\n"

@@ -40,7 +40,9 @@ def running(tmp_path_factory):
     """A gateway whose store holds some messages that are held, and some that have ended."""
     folder = tmp_path_factory.mktemp("control")
     with pytest.MonkeyPatch.context() as changed:
-        changed.setattr(fixtures, "SETTINGS", fixtures.SETTINGS.replace("[console]\n", "[console]\nlogin = true\n"))
+        # Kept for ever: the times of these messages are the test's own, and retention goes by the day it is
+        kept = "[store]\ncontent_days = 36500.0\nlog_days = 36500.0\n[console]\nlogin = true\n"
+        changed.setattr(fixtures, "SETTINGS", fixtures.SETTINGS.replace("[console]\n", kept))
         gateway = start_gateway(folder)
     gateway.wait_until_ready()
     store = SqliteStore(folder / "state" / "store.sqlite")

@@ -32,7 +32,7 @@ from gateway.reload import fixed_problems
 from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
 from gateway.sessions import Sessions
-from gateway.settings import Listener, Settings, SettingsError
+from gateway.settings import Listener, SettingsError
 from gateway.store.interface import StoreError
 from gateway.supervision import Supervisor
 from gateway.tables import Problem
@@ -43,6 +43,7 @@ __all__ = ["GatewayService", "Options", "makeService"]
 LOG = Logger(namespace="mailgateway")
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
 CONSOLE = "console"
+STOPPING = "the gateway is stopping"
 
 
 class GatewayService(Service):
@@ -125,16 +126,11 @@ class GatewayService(Service):
         if self._workforce is None:
             self._sessions.use(assembly)
         else:
-            ready = self._workforce.start(
-                self._lasting, self._reading.text, self._reading.name, self._descriptors(self._settings)
-            )
+            ports = self._ports.descriptors(self._settings.listeners)
+            ready = self._workforce.start(self._lasting, self._reading.text, self._reading.name, ports)
         ready.addCallback(lambda _: self._supervisor.ready(self._status()))
         if has_inbox:
             ready.addCallback(lambda _: self._tell_newcomer())
-
-    def _descriptors(self, settings: Settings) -> dict[str, int]:
-        """The open ports of the listeners, for workers."""
-        return {key: self._ports.port(key).fileno() for key in keys(one.endpoint for one in settings.listeners)}
 
     def _open_console(self, inbox: Inbox | None, assembly: Assembly) -> None:
         self._ports.add(CONSOLE, server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint"))
@@ -209,14 +205,15 @@ class GatewayService(Service):
         else:
             problems = []
         finally:
-            self._supervisor.ready(self._status())
+            if self.running:
+                self._supervisor.ready(self._status())
             self._reloads.release()
         self.reports(ReloadRefused(tuple(problems)) if problems else Reloaded(len(self._settings.listeners)))
         return problems
 
     async def _reload(self) -> None:
         if not self.running:
-            raise OSError("the gateway is stopping")
+            raise OSError(STOPPING)
         reading = self._reading.again()
         settings = reading.settings
         if problems := list(fixed_problems(self._settings, settings)):
@@ -229,16 +226,17 @@ class GatewayService(Service):
             self._sessions.use(assembly)
         else:
             await self._prepare_workers(self._workforce, reading, opened)
-            before = self._descriptors(self._settings)
             self._take(reading, console)
             self._workforce.use()
-            self._ports.close(before.keys() - self._descriptors(settings).keys())
+            self._ports.close({*self._ports.keys()} - {CONSOLE, *self._ports.descriptors(settings.listeners)})
 
     async def _prepare_workers(self, workforce: Workforce, reading: Reading, opened: list[str]) -> None:
         """The same in all workers, or in none."""
         try:
-            await workforce.prepare(reading.text, reading.name, self._descriptors(reading.settings))
-        except SettingsError:
+            await workforce.prepare(reading.text, reading.name, self._ports.descriptors(reading.settings.listeners))
+            if not self.running:
+                raise OSError(STOPPING)
+        except (SettingsError, OSError):
             self._ports.close(opened)
             raise
 

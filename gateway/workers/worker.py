@@ -137,6 +137,8 @@ class Worker:
         FairPort(self._ports.port(key), self._reactor, lambda: self._shares.ahead(sessions.here))
 
     def _use(self) -> None:
+        if self._stopping:  # it was told to end while it made ready
+            return
         assert self._assembly is not None and self._lasting is not None and self._sessions is not None
         self._lasting.counts.change_limits(self._assembly.settings.limits)
         self._sessions.use(self._assembly)

@@ -285,6 +285,14 @@ def test_a_stop_drains_all_workers(running):
         one.socket.close()
 
 
+def test_a_stop_before_the_workers_serve_is_as_quiet_as_any_other(tmp_path):
+    with own_gateway(tmp_path, {"main": 'tls = "starttls"'}, workers=2, until_ready=False) as gateway:
+        eventually(lambda: len(workers_of(gateway)) == 2)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(PATIENCE_SECONDS) == 0
+        assert "alarm" not in gateway.log()
+
+
 def test_a_reload_reaches_all_workers_or_none(running):
     change(running, 'hostname = "gateway.test"', 'hostname = "renamed.test"')
     assert reload(running)[0] == 0

@@ -207,6 +207,15 @@ def test_the_command_line_finds_steers_and_sums(running):
     assert (totals.returncode, "accepted 10 = relayed 1" in totals.stdout) == (0, True)
 
 
+def test_a_message_that_waits_no_longer_is_named_by_the_command_line(running):
+    relayed, waits = message(90).message_id, message(6).message_id
+    done = command(running, "queue", "hold", relayed, waits)
+    assert (done.returncode, done.stdout) == (0, "hold: 1 of 2 messages\n")
+    assert f"{relayed} was not changed" in done.stderr
+    as_json = json.loads(command(running, "queue", "hold", relayed, waits, "--json").stdout)
+    assert as_json == {"changed": [waits], "unchanged": [relayed]}
+
+
 def test_the_command_line_does_nothing_to_all_by_mistake(running):
     done = command(running, "queue", "cancel")
     assert done.returncode != 0

@@ -69,8 +69,9 @@ class Assembly:
         )
         named = zip(keys(one.endpoint for one in settings.listeners), settings.listeners, strict=True)
         self.fronts = {key: self._front(one, f"listeners[{number}]") for number, (key, one) in enumerate(named)}
-        # Last, because from here on the queue goes by these settings
-        self._intake = self._make_intake()
+        departures = Departures(self._vendors, settings.routes)
+        self._plan = lasting.storage.plan(settings, departures, self._reader())
+        self._intake = self._make_intake(departures, self._plan.dispatch)
 
     @property
     def storage(self) -> Storage:
@@ -82,6 +83,10 @@ class Assembly:
         return self._portals.server_tokens()
 
     # -- what its sessions do
+
+    def take_effect(self) -> None:
+        """Mail that waits leaves by these settings from now on."""
+        self.storage.use(self._plan)
 
     def drain(self) -> Deferred[Any]:
         """421 to new sessions and to those with nothing in hand; fires when the last session has ended."""
@@ -103,11 +108,10 @@ class Assembly:
 
     # -- making it
 
-    def _make_intake(self) -> Intake:
+    def _make_intake(self, departures: Departures, dispatch: Dispatch) -> Intake:
         settings, lasting = self.settings, self._lasting
-        departures = Departures(self._vendors, settings.routes)
         return Intake(
-            self._dispatch(departures),
+            dispatch,
             make_spool_folder(settings),
             settings.limits.spool_memory_octets,
             lasting.counts.in_flight,
@@ -115,10 +119,9 @@ class Assembly:
             lasting.surroundings.new_id,
         )
 
-    def _dispatch(self, departures: Departures) -> Dispatch:
+    def _reader(self) -> Reader:
         dialects = {one: load(one) for listener in self.settings.listeners for one in listener.spoken}
-        reader = Reader(dialects, self.settings.hostname, self._lasting.surroundings.in_thread)
-        return self.storage.use(self.settings, departures, reader)
+        return Reader(dialects, self.settings.hostname, self._lasting.surroundings.in_thread)
 
     def _front(self, listener: Listener, path: str) -> Front:
         surroundings, counts = self._lasting.surroundings, self._lasting.counts

@@ -38,6 +38,7 @@ from gateway.sandbox.relaypost import RelayPostSandbox
 from gateway.sandbox.threads import beside
 from gateway.settings import Listener, Settings
 from gateway.storage import Storage
+from gateway.tls import ServerContexts
 from gateway.vendor import load, reserved_user_names
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -53,8 +54,8 @@ SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
 class ConsoleNeeds:
     """What the console needs of the service.
 
-    ready gives the reasons for not being ready; server_tokens and failed_logins are for Postmark's bounce API; lanes
-    gives what the queue's runner knows of them.
+    ready gives the reasons for not being ready; wake tells the queue that there may be something to attempt;
+    failed_logins is for Postmark's bounce API; lanes gives what the queue's runner knows of them.
     """
 
     storage: Storage
@@ -62,45 +63,67 @@ class ConsoleNeeds:
     reactor: Any
     wall_seconds: Callable[[], float]
     ready: Callable[[], list[str]]
-    server_tokens: ServerTokenChecker
+    wake: Callable[[], None]
     failed_logins: FailedLoginCount
     lanes: LaneStates = no_lane_states
 
 
-def console_site(settings: Settings, needs: ConsoleNeeds) -> Site:
-    """The console's web site; the sandboxes are below it when there is an inbox. OSError when tokens cannot be kept."""
-    storage = needs.storage
-    steering = Steering(storage.store, needs.wall_seconds, storage.look, storage.add_events)
-    credentials = _credentials(settings, needs)
-    events = EventStream(steering, needs.reactor)
-    control = ControlApi(steering, events, CredentialOffice(credentials), frozenset(settings.vendors))
-    tokens = read_tokens(settings.state_dir)
-    parts = ConsoleParts(
-        steering=steering,
-        minutes=Minutes(needs.storage.store, needs.wall_seconds),
-        content=KeptContent(steering, settings.state_dir / "spool", partial(beside, needs.reactor)),
-        credentials=credentials,
-        vendors=_vendors(settings),
-        control=control.resource(),
-        bounces=BouncesApi(needs.storage.store, needs.server_tokens, needs.failed_logins, needs.reactor).resource(),
-        ready=needs.ready,
-        wall_seconds=needs.wall_seconds,
-        allowed_hosts=LOOPBACK_HOSTS | {settings.hostname, *settings.console.hosts},
-        sandbox=_sandbox(settings, needs),
-        access=Access(tokens, needs.reactor.seconds, is_open=settings.console_is_open),
-        is_https=settings.console.tls,
-        lanes=needs.lanes,
-    )
-    return QuietSite(console_resource(parts))  # type: ignore[no-untyped-call]  # Twisted's is untyped
+class Console:
+    """The console through all readings of the settings: logins and what the sandboxes remember outlast them.
 
+    OSError when the tokens cannot be kept.
+    """
 
-def _sandbox(settings: Settings, needs: ConsoleNeeds) -> SandboxParts | None:
-    if needs.inbox is None:
-        return None
-    stand_ins = {name: make(needs.inbox, needs.reactor) for name, make in SANDBOXES.items()}
-    apis = {name: one.resource() for name, one in stand_ins.items()}
-    magic = [one.magic for one in stand_ins.values()]
-    return SandboxParts(needs.inbox, apis, magic, first_message_command(settings))
+    def __init__(self, settings: Settings, needs: ConsoleNeeds) -> None:
+        self._needs = needs
+        self._access = Access(read_tokens(settings.state_dir), needs.reactor.seconds, is_open=settings.console_is_open)
+        inbox = needs.inbox
+        stand_ins = {name: make(inbox, needs.reactor) for name, make in SANDBOXES.items()} if inbox is not None else {}
+        self._apis = {name: one.resource() for name, one in stand_ins.items()}
+        self._magic = [one.magic for one in stand_ins.values()]
+
+    def wire(self, settings: Settings, server_tokens: ServerTokenChecker) -> IProtocolFactory:
+        """The site by these settings, as it listens: behind TLS where they say so.
+
+        server_tokens says who an application is that asks Postmark's bounce API. SettingsError.
+        """
+        contexts = _contexts(settings)
+        site = QuietSite(console_resource(self._parts(settings, server_tokens)))  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        return TLSMemoryBIOFactory(contexts, False, site) if contexts else site
+
+    def take_effect(self, settings: Settings) -> None:
+        """A gateway that sends real mail from now on asks for a login, also on connections there are."""
+        self._access.is_open = settings.console_is_open
+
+    def _parts(self, settings: Settings, server_tokens: ServerTokenChecker) -> ConsoleParts:
+        needs = self._needs
+        storage = needs.storage
+        steering = Steering(storage.store, needs.wall_seconds, needs.wake, storage.add_events)
+        credentials = _credentials(settings, needs)
+        office, events = CredentialOffice(credentials), EventStream(steering, needs.reactor)
+        control = ControlApi(steering, events, office, frozenset(settings.vendors))
+        return ConsoleParts(
+            steering=steering,
+            minutes=Minutes(storage.store, needs.wall_seconds),
+            content=KeptContent(steering, settings.state_dir / "spool", partial(beside, needs.reactor)),
+            credentials=credentials,
+            vendors=_vendors(settings),
+            control=control.resource(),
+            bounces=BouncesApi(storage.store, server_tokens, needs.failed_logins, needs.reactor).resource(),
+            ready=needs.ready,
+            wall_seconds=needs.wall_seconds,
+            allowed_hosts=LOOPBACK_HOSTS | {settings.hostname, *settings.console.hosts},
+            sandbox=self._sandbox(settings),
+            access=self._access,
+            is_https=settings.console.tls,
+            lanes=needs.lanes,
+        )
+
+    def _sandbox(self, settings: Settings) -> SandboxParts | None:
+        inbox = self._needs.inbox
+        if inbox is None:
+            return None
+        return SandboxParts(inbox, self._apis, self._magic, first_message_command(settings))
 
 
 def _credentials(settings: Settings, needs: ConsoleNeeds) -> CredentialParts:
@@ -121,13 +144,11 @@ def _vendors(settings: Settings) -> list[VendorFacts]:
     ]
 
 
-def console_wire(settings: Settings, site: Site) -> IProtocolFactory:
-    """The site as it listens: behind TLS where the settings say so."""
+def _contexts(settings: Settings) -> ServerContexts | None:
     console = settings.console
     tls: TlsMode = "implicit" if console.tls else "none"
     listener = Listener(console.endpoint, tls, certificate=console.certificate, private_key=console.private_key)
-    contexts = tls_contexts(settings, listener, "console")
-    return TLSMemoryBIOFactory(contexts, False, site) if contexts else site
+    return tls_contexts(settings, listener, "console")
 
 
 def make_inbox(settings: Settings, wall_seconds: Callable[[], float], reports: Reports) -> Inbox:

@@ -39,11 +39,6 @@ def honours_idempotency(can: Collection[Feature]) -> bool:
     return Feature.IDEMPOTENCY_KEY in can
 
 
-def asked_for(submission: Submission) -> Mapping[Feature, str]:
-    """The features that a submission needs, each with the words for a report or a refusal."""
-    return dict(_asked_for(submission))
-
-
 def lost(submission: Submission, can: Collection[Feature]) -> Mapping[Feature, str]:
     """Of what the submission asks for, that which a vendor who can do these cannot do."""
     missing = {feature: words for feature, words in _asked_for(submission) if feature not in can}
@@ -53,6 +48,7 @@ def lost(submission: Submission, can: Collection[Feature]) -> Mapping[Feature, s
 
 
 def _asked_for(submission: Submission) -> Iterator[tuple[Feature, str]]:
+    """The features that a submission needs, each with the words for a report or a refusal."""
     content, options = submission.content, submission.options
     if content.attachments:
         yield Feature.ATTACHMENTS, f"attachments ({', '.join(one.filename for one in content.attachments)})"

@@ -21,6 +21,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WAITING = ("queued", "held")
 ASK_SECONDS = 5.0
 POLL_SECONDS = 0.5
+LOGGED_SECONDS = 3.0  # the log of direct mode is written half a second after the reply, and later on a busy disk
 ANSWER_OCTETS = 1024 * 1024  # a story with its attempts has some kilobytes
 
 
@@ -39,9 +40,15 @@ def follow(console: str, token: str, message_id: str, wait_seconds: float) -> It
 
     NotFollowedError when the console has no such message, or is not there.
     """
-    until, shown = time.monotonic() + wait_seconds, ""
+    began, shown = time.monotonic(), ""
+    until, logged_until = began + wait_seconds, began + min(wait_seconds, LOGGED_SECONDS)
     while True:
         story = _story(f"{console.rstrip('/')}/api/v1/messages/{message_id}", token)
+        if story is None and time.monotonic() < logged_until:
+            time.sleep(POLL_SECONDS)
+            continue
+        if story is None:
+            raise NotFollowedError("the console answered 404")
         line = _line(story)
         if line != shown:
             shown = line
@@ -66,7 +73,8 @@ def _recipient(one: dict[str, Any]) -> Iterator[object]:
     yield f"({one['reason']})" if one.get("reason") else ""
 
 
-def _story(url: str, token: str) -> dict[str, Any]:
+def _story(url: str, token: str) -> dict[str, Any] | None:
+    """What the console has of the message; None when it knows none."""
     parts = urlsplit(url)
     if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
         raise NotFollowedError('expected "https://...", or "http://..." on this machine, where nobody reads the token')
@@ -76,6 +84,8 @@ def _story(url: str, token: str) -> dict[str, Any]:
         with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:  # noqa: S310 - as above
             story = msgspec.json.decode(answer.read(ANSWER_OCTETS))
     except urllib.error.HTTPError as error:
+        if error.code == http.client.NOT_FOUND:
+            return None
         raise NotFollowedError(f"the console answered {error.code}") from None
     except (OSError, ValueError, http.client.HTTPException, msgspec.DecodeError) as error:
         raise NotFollowedError(f"the console cannot be asked: {error}") from None

@@ -95,8 +95,13 @@ class Lasting:
     taken: TakenPaths
 
     @classmethod
-    def under(cls, settings: Settings, surroundings: Surroundings, hash_key: bytes | None = None) -> Lasting:
-        """For a process that starts with these settings. StoreError when the store cannot be opened."""
+    def under(
+        cls, settings: Settings, surroundings: Surroundings, hash_key: bytes | None = None, *, prunes: bool = True
+    ) -> Lasting:
+        """For a process that starts with these settings. StoreError when the store cannot be opened.
+
+        prunes: whether it deletes what has been kept long enough, which one process of a gateway does for all.
+        """
         reactor, in_thread = surroundings.reactor, surroundings.in_thread
         store = open_store(settings.store_url, store_password(settings), reactor)
         seal = Seal(settings.state_dir)
@@ -109,6 +114,7 @@ class Lasting:
             surroundings.report,
             in_thread,
             make_spool_folder(settings),
+            prunes,
         )
         return cls(
             surroundings,

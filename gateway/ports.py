@@ -9,7 +9,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IAddress, IProtocolFactory, IStreamServerEndpoint
@@ -44,6 +44,14 @@ class Switch(Factory):
             self.current.doStop()
 
 
+class Endpoint(Protocol):
+    """Whatever names its endpoint, as a listener of the settings does."""
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint string."""
+
+
 class Ports:
     """Ports by key: the endpoint string; see keys()."""
 
@@ -66,6 +74,10 @@ class Ports:
     def port(self, key: str) -> Any:
         """The open port, an IListeningPort."""
         return self._ports[key]
+
+    def descriptors(self, listeners: Iterable[Endpoint]) -> dict[str, int]:
+        """The descriptors of these listeners' ports, which are open, for other processes."""
+        return {key: self.port(key).fileno() for key in keys(one.endpoint for one in listeners)}
 
     def open(self, endpoints: Mapping[str, IStreamServerEndpoint]) -> None:
         """Open these, all or none; they have to be served yet. OSError says which cannot be had."""

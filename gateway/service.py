@@ -11,12 +11,13 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.threadpool import ThreadPool
 
 from gateway.assembly import Assembly
-from gateway.console_parts import ConsoleNeeds, console_site, console_wire, make_inbox
+from gateway.console_parts import Console, ConsoleNeeds, make_inbox
 from gateway.control_socket import ControlSocket, open_control
 from gateway.event_log import EventLog
 from gateway.events import Alarm, Failed, Reloaded, ReloadRefused
@@ -42,6 +43,7 @@ __all__ = ["GatewayService", "Options", "makeService"]
 LOG = Logger(namespace="mailgateway")
 THREADS = 4  # reading large messages and checking hashes: twice the processors of a small machine
 CONSOLE = "console"
+STOPPING = "the gateway is stopping"
 
 
 class GatewayService(Service):
@@ -124,15 +126,12 @@ class GatewayService(Service):
         if self._workforce is None:
             self._sessions.use(assembly)
         else:
-            ready = self._workforce.start(self._lasting, self._reading.text, self._reading.name, self._descriptors())
+            assembly.take_effect()  # what an operator does to mail is told to webhooks from here
+            ports = self._ports.descriptors(self._settings.listeners)
+            ready = self._workforce.start(self._lasting, self._reading.text, self._reading.name, ports)
         ready.addCallback(lambda _: self._supervisor.ready(self._status()))
         if has_inbox:
             ready.addCallback(lambda _: self._tell_newcomer())
-
-    def _descriptors(self) -> dict[str, int]:
-        """The open ports of the listeners, for workers."""
-        names = keys(one.endpoint for one in self._settings.listeners)
-        return {key: self._ports.port(key).fileno() for key in names}
 
     def _open_console(self, inbox: Inbox | None, assembly: Assembly) -> None:
         self._ports.add(CONSOLE, server_endpoint(self._reactor, self._settings.console.endpoint, "console.endpoint"))
@@ -145,10 +144,11 @@ class GatewayService(Service):
             self._reactor,
             self._wall_seconds,
             self._not_ready,
-            assembly.server_tokens(),
+            self._lasting.storage.look if self._workforce is None else self._workforce.look,
             self._lasting.counts.failed_logins,
         )
-        self._ports.serve(CONSOLE, console_wire(self._settings, console_site(self._settings, needs)))
+        self._console = Console(self._settings, needs)
+        self._ports.serve(CONSOLE, self._console.wire(self._settings, assembly.server_tokens()))
 
     def _open(self, listeners: tuple[Listener, ...]) -> list[str]:
         """Open the ports of the listeners that are not open yet, all or none; gives their keys."""
@@ -205,45 +205,47 @@ class GatewayService(Service):
         else:
             problems = []
         finally:
-            self._supervisor.ready(self._status())
+            if self.running:
+                self._supervisor.ready(self._status())
             self._reloads.release()
         self.reports(ReloadRefused(tuple(problems)) if problems else Reloaded(len(self._settings.listeners)))
         return problems
 
     async def _reload(self) -> None:
         if not self.running:
-            raise OSError("the gateway is stopping")
-        reading = self._reading.again()
-        settings = reading.settings
-        problems = list(fixed_problems(self._settings, settings))
-        if problems:
+            raise OSError(STOPPING)
+        settings = (reading := self._reading.again()).settings
+        if problems := list(fixed_problems(self._settings, settings)):
             raise SettingsError(problems)
         assembly = Assembly(settings, self._lasting)
+        console = self._console.wire(settings, assembly.server_tokens())
         opened = self._open(settings.listeners)
         if self._workforce is None:
-            self._take(reading)
+            self._take(reading, console)
             self._sessions.use(assembly)
         else:
-            await self._reload_workers(self._workforce, reading, opened)
+            await self._prepare_workers(self._workforce, reading, opened)
+            self._take(reading, console)
+            self._workforce.use()
+            assembly.take_effect()
+            self._ports.close({*self._ports.keys()} - {CONSOLE, *self._ports.descriptors(settings.listeners)})
 
-    async def _reload_workers(self, workforce: Workforce, reading: Reading, opened: list[str]) -> None:
+    async def _prepare_workers(self, workforce: Workforce, reading: Reading, opened: list[str]) -> None:
         """The same in all workers, or in none."""
-        wanted = keys(one.endpoint for one in reading.settings.listeners)
-        descriptors = {key: self._ports.port(key).fileno() for key in wanted}
         try:
-            await workforce.prepare(reading.text, reading.name, descriptors)
-        except SettingsError:
+            await workforce.prepare(reading.text, reading.name, self._ports.descriptors(reading.settings.listeners))
+            if not self.running:
+                raise OSError(STOPPING)
+        except (SettingsError, OSError):
             self._ports.close(opened)
             raise
-        before = keys(one.endpoint for one in self._settings.listeners)
-        self._take(reading)
-        workforce.use()
-        self._ports.close(set(before) - set(wanted))
 
-    def _take(self, reading: Reading) -> None:
+    def _take(self, reading: Reading, console: IProtocolFactory) -> None:
         """From here on nothing can fail."""
         self._reading, self._settings = reading, reading.settings
         self._lasting.counts.change_limits(self._settings.limits)
+        self._console.take_effect(self._settings)
+        self._ports.serve(CONSOLE, console)
 
     # -- stopping
 

@@ -26,6 +26,7 @@ class Sessions:
     def use(self, assembly: Assembly) -> None:
         """Serve the ports of the assembly, which are open, with it. Those that only the one before had are closed."""
         before, self._current = self._current, assembly
+        assembly.take_effect()
         known = before.fronts if before is not None else {}
         for key, front in assembly.fronts.items():
             self._ports.serve(key, front.wire)

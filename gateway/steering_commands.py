@@ -147,7 +147,8 @@ def _act(action: str, given: dict[str, Any], *, everything: bool, as_json: bool,
     pages = _asked(lambda: list(client.pages("/queue", query, None)))
     ids = [one["id"] for page in pages for one in page]
     changed: list[str] = []
-    unchanged: list[str] = []
+    # Who names a message wants to know when it is not among those that wait
+    unchanged = [one for one in dict.fromkeys(given["ids"]) if one not in set(ids)]
     with _progress(len(ids), action, hidden=as_json) as bar:
         for start in range(0, len(ids), SHOWN):
             some = ids[start : start + SHOWN]
@@ -159,7 +160,7 @@ def _act(action: str, given: dict[str, Any], *, everything: bool, as_json: bool,
     if as_json:
         click.echo(json.dumps({"changed": changed, "unchanged": unchanged}, indent=2))
         return
-    click.echo(f"{action}: {len(changed)} of {len(ids)} messages")
+    click.echo(f"{action}: {len(changed)} of {len(changed) + len(unchanged)} messages")
     for one in unchanged:
         click.echo(f"  {one} was not changed: it is being attempted at this moment, or waits no longer", err=True)
 

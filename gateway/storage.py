@@ -1,12 +1,12 @@
 """Storage: the store of one process and what works on it: the queue's runner, the message log, webhooks, retention.
 
-It lasts as long as the process; what the settings say is given to use(), at the start and at each reload.
+It lasts as long as the process; at the start and at each reload it is given what the settings say: plan(), then use().
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from gateway.queue.lanes import LaneRules, Lanes, SpillGate
 from gateway.queue.notices import Notices
 from gateway.queue.rides import SharedRides
 from gateway.queue.runner import Runner
+from gateway.queue.settings import QueueSettings
 from gateway.queue.trip import Means
 from gateway.relay import InThread
 from gateway.retention import Retention
@@ -43,7 +44,7 @@ from gateway.storing import Records
 
 @dataclass(frozen=True, slots=True)
 class StorageNeeds:
-    """What storage is given by the process: gateway is a name that no other process has."""
+    """What storage is given by the process: gateway is a name that no other process has; prunes: see Lasting."""
 
     gateway: str
     reactor: Any
@@ -51,6 +52,7 @@ class StorageNeeds:
     report: Reporter
     in_thread: InThread
     spool_folder: Path
+    prunes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,25 @@ class Working:
     runner: Runner
     retention: Retention
     webhooks: WebhookSender
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one reading of the settings asks for: the dispatch for its sessions, and what the queue goes by."""
+
+    dispatch: Dispatch
+    means: Means
+    rules: LaneRules
+    queue: QueueSettings
+
+
+def lane_rules(settings: Settings, shared: Collection[str]) -> LaneRules:
+    """What holds for a lane in this process. Workers take from the queue each by itself, so each has its share."""
+    rates = {
+        name: one.rate_per_second / settings.workers for name, one in settings.vendors.items() if one.rate_per_second
+    }
+    attempts = max(1, settings.queue.attempts_per_lane // settings.workers)
+    return LaneRules(attempts, settings.queue.breaker, rates, shared)
 
 
 class Storage:
@@ -93,16 +114,11 @@ class Storage:
         """How many messages of direct mode the log has lost."""
         return self._log.lost
 
-    def use(self, settings: Settings, departures: Departures, reader: Reader) -> Dispatch:
-        """Work by these settings from now on. Gives the dispatch for the sessions that come.
-
-        Attempts under way end as they began. Retention and the receivers of webhooks are those of the start.
-        SettingsError: all stays as it was.
-        """
+    def plan(self, settings: Settings, departures: Departures, reader: Reader) -> Plan:
+        """What use() is to go by. Nothing changes yet, because these settings may still be refused. SettingsError."""
         around, queue = self._around, settings.queue
         hooks = webhooks(settings)
-        rates = {name: one.rate_per_second for name, one in settings.vendors.items() if one.rate_per_second}
-        rules = LaneRules(queue.attempts_per_lane, queue.breaker, rates, departures.shared)
+        rules = lane_rules(settings, departures.shared)
         lanes = self._working.lanes if self._working else Lanes(around.clocks.seconds, rules)
         means = Means(
             store=self.store,
@@ -127,17 +143,24 @@ class Storage:
             runner = Runner(around.gateway, means, lanes, queue, reactor, self._posted)
             retention = Retention(self.store, settings.store, reactor, clocks.wall_seconds, report)
             self._working = Working(lanes, runner, retention, sender)
-        else:
-            lanes.change_rules(rules)
-            self._working.runner.change(means, queue)
-        self._notices = means.notices
-        return self._dispatch(settings, means, self._working)
+        return Plan(self._dispatch(settings, means, self._working), means, rules, queue)
+
+    def use(self, plan: Plan) -> None:
+        """Work by these settings from now on, for mail that waits too.
+
+        Attempts under way end as they began. Retention and the receivers of webhooks are those of the start.
+        """
+        if self._working is not None:
+            self._working.lanes.change_rules(plan.rules)
+            self._working.runner.change(plan.means, plan.queue)
+        self._notices = plan.means.notices
 
     def start(self) -> None:
         """Attempt what waits, from now on; after use()."""
         if self._working is not None:
             self._working.runner.start()
-            self._working.retention.start()
+            if self._around.prunes:
+                self._working.retention.start()
             self._working.webhooks.start()
 
     def look(self) -> None:

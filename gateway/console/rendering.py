@@ -38,13 +38,13 @@ class Rendering:
             lstrip_blocks=True,
         )
         self._templates.globals["has_inbox"] = has_inbox
-        self._templates.globals["is_open"] = access.is_open
         self._templates.filters |= {"octets": octets_in_words, **wording.FILTERS}
 
     def page(self, request: WebRequest, template: str, **values: object) -> str:
         """A page. here, when given, names the entry of the navigation that it belongs to."""
         request.setHeader("Content-Type", "text/html; charset=utf-8")
-        about = {"visitor": visitor_of(request, self._access), "now": self._wall_seconds(), "here": ""}
+        visitor, is_open = visitor_of(request, self._access), self._access.is_open
+        about = {"visitor": visitor, "is_open": is_open, "now": self._wall_seconds(), "here": ""}
         return self._templates.get_template(template).render(about | values)
 
     def error(self, request: WebRequest, status: int, text: str) -> str | bytes:

@@ -113,7 +113,7 @@ class Lane:
             await self._shared.finish(post, None)
         elif verdict is Verdict.GONE:
             self.is_gone = True
-            self._tell("410 Gone: nothing more is sent to it before the settings are read again")
+            self._tell("410 Gone: nothing more is sent to it before the next start")
             await self._shared.finish(post, None)
         elif verdict is Verdict.DROPPED:
             self._tell(f"{post.post_id} was not taken and is given up: {_words(answer)}")

@@ -24,10 +24,10 @@ class QueueSettings:
     expire_seconds: float = float(5 * DAY)
     """What mail queues customarily wait (RFC 5321 §4.5.4.1: at least four to five days)."""
     attempts_at_once: int = 64
-    """Of the whole process. A vendor answers within a second, so these make more than a vendor's rate limit allows."""
+    """Of one worker. A vendor answers within a second, so these make more than a vendor's rate limit allows."""
     attempts_per_lane: int = 8
-    """For one key at one vendor: one slow key leaves room for seven others, and connections stay few. A vendor that
-    takes several messages in one request gets four times as many."""
+    """For one key at one vendor, shared by the workers: one slow key leaves room for seven others, and connections stay
+    few. A vendor that takes several messages in one request gets four times as many."""
     spill_seconds: float = 20.0
     """How long a client of mode spill waits for the vendor: below the 30 seconds after which hurried clients leave."""
     lease_seconds: float = 300.0

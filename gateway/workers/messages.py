@@ -49,6 +49,10 @@ class Abort(msgspec.Struct, tag="abort", frozen=True):
     """To a worker: cut off what is left."""
 
 
+class Look(msgspec.Struct, tag="look", frozen=True):
+    """To a worker: somebody has changed the queue; see what is due."""
+
+
 class Reopen(msgspec.Struct, tag="reopen", frozen=True):
     """To a worker: open the file of the log anew."""
 
@@ -120,7 +124,7 @@ class Served(msgspec.Struct, tag="served", frozen=True):
 
 
 Change = SessionsChanged | OctetsHeld | LoginFailure | Failures | Answered | Served
-Message = Prepare | Prepared | Use | Drain | Abort | Reopen | Ping | Gone | Reported | Change
+Message = Prepare | Prepared | Use | Drain | Abort | Look | Reopen | Ping | Gone | Reported | Change
 DECODER = msgspec.json.Decoder(Message)
 
 

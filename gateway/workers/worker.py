@@ -35,6 +35,7 @@ from gateway.workers.messages import (
     Failures,
     Gone,
     LoginFailure,
+    Look,
     Message,
     OctetsHeld,
     Ping,
@@ -83,6 +84,8 @@ class Worker:
                 self._sessions.abort()
             case Gone(number):
                 self._shares.gone(number)
+            case Look() if self._lasting is not None:
+                self._lasting.storage.look()
             case Reopen():
                 self._reopen_log()
             case Ping():
@@ -118,7 +121,7 @@ class Worker:
         settings = embedded() if wanted.settings is None else parse_settings(wanted.settings.encode(), path)
         if self._lasting is None:
             surroundings = Surroundings(self._reactor, time.time, self._in_thread, self._reports)
-            self._lasting = Lasting.under(settings, surroundings, wanted.hash_key)
+            self._lasting = Lasting.under(settings, surroundings, wanted.hash_key, prunes=wanted.number == 1)
             self._replica = Replica(self._lasting)
             self._replica.tell(self._channel.tell)
             # One worker speaks for all where all see the same: an open port, a changed certificate
@@ -134,6 +137,8 @@ class Worker:
         FairPort(self._ports.port(key), self._reactor, lambda: self._shares.ahead(sessions.here))
 
     def _use(self) -> None:
+        if self._stopping:  # it was told to end while it made ready
+            return
         assert self._assembly is not None and self._lasting is not None and self._sessions is not None
         self._lasting.counts.change_limits(self._assembly.settings.limits)
         self._sessions.use(self._assembly)

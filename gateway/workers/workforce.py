@@ -20,6 +20,7 @@ from gateway.workers.messages import (
     Change,
     Drain,
     Gone,
+    Look,
     Message,
     OctetsHeld,
     Reopen,
@@ -98,10 +99,9 @@ class Workforce:
         answers = [Deferred.fromCoroutine(one.prepare(self._next)) for one in serving]
         problems = [problem for answer in await gatherResults(answers) for problem in answer]
         if problems:
-            # Those that could prepare it let go of its ports again
-            for one in serving:
-                if one.serves:
-                    Deferred.fromCoroutine(one.prepare(self._wanted))
+            # Those that could prepare it let go of its ports again. Waited for, or the next reload would take their
+            # answers for those to its own question
+            await gatherResults([Deferred.fromCoroutine(one.prepare(self._wanted)) for one in serving if one.serves])
             raise SettingsError([Problem("", one) for one in dict.fromkeys(problems)])
 
     def use(self) -> None:
@@ -204,6 +204,11 @@ class Workforce:
             await DeferredList([self._all_ended])
             if late.active():
                 late.cancel()
+
+    def look(self) -> None:
+        """Somebody has changed the queue: have them see what is due."""
+        for one in self._members.values():
+            one.channel.tell(Look())
 
     def reopen_log(self) -> None:
         """Have them go on in a new file of the log."""

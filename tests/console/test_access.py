@@ -53,9 +53,28 @@ def test_a_header_that_is_no_text_is_refused(closed, name):
     assert closed.get("/api/v1/totals", **{name: "Bearer \xff"}).status == 400
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/login", "/static/console.css", "/api/v1/sandbox/messages"])
-def test_health_and_the_sandbox_need_no_login(closed, path):
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/login", "/static/console.css"])
+def test_health_needs_no_login(closed, path):
     assert closed.get(path).status == 200
+
+
+def test_the_vendors_stand_ins_ask_for_a_key_and_for_no_login(closed):
+    answer = closed.call("POST", "/sandbox/postscale/v1/send", "{}", Authorization="Bearer ps_test_x")
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize("path", ["/sandbox/messages/1", "/sandbox/magic", "/sandbox/v1/x", "/sandbox/clear"])
+def test_the_inbox_is_shown_after_a_login_only(closed, path):
+    assert closed.get(path).status == 303
+    assert closed.call("POST", path, "", **FORM).status == 303
+
+
+def test_the_inbox_is_given_to_scripts_and_emptied_by_their_role(closed):
+    look, steer = ({"Authorization": f"Bearer {token(closed, role)}"} for role in (Role.LOOK, Role.STEER))
+    path = "/api/v1/sandbox/messages"
+    assert (closed.get(path).status, closed.call("DELETE", path).status) == (401, 401)
+    assert (closed.get(path, **look).status, closed.call("DELETE", path, **look).status) == (200, 403)
+    assert closed.call("DELETE", path, **steer).status == 204
 
 
 def test_the_login_gives_a_cookie_that_no_script_and_no_other_site_gets(closed):

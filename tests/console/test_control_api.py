@@ -41,7 +41,9 @@ def running(tmp_path_factory):
     """A gateway whose store holds some messages that are held, and some that have ended."""
     folder = tmp_path_factory.mktemp("control")
     with pytest.MonkeyPatch.context() as changed:
-        changed.setattr(fixtures, "SETTINGS", fixtures.SETTINGS.replace("[console]\n", "[console]\nlogin = true\n"))
+        # Kept for ever: the times of these messages are the test's own, and retention goes by the day it is
+        kept = "[store]\ncontent_days = 36500.0\nlog_days = 36500.0\n[console]\nlogin = true\n"
+        changed.setattr(fixtures, "SETTINGS", fixtures.SETTINGS.replace("[console]\n", kept))
         gateway = start_gateway(folder)
     gateway.wait_until_ready()
     store = SqliteStore(folder / "state" / "store.sqlite")
@@ -235,6 +237,15 @@ def test_the_command_line_finds_steers_and_sums(running):
     assert message(5).message_id in [one["id"] for one in as_json]
     totals = command(running, "queue", "totals")
     assert (totals.returncode, "accepted 10 = relayed 1" in totals.stdout) == (0, True)
+
+
+def test_a_message_that_waits_no_longer_is_named_by_the_command_line(running):
+    relayed, waits = message(90).message_id, message(6).message_id
+    done = command(running, "queue", "hold", relayed, waits)
+    assert (done.returncode, done.stdout) == (0, "hold: 1 of 2 messages\n")
+    assert f"{relayed} was not changed" in done.stderr
+    as_json = json.loads(command(running, "queue", "hold", relayed, waits, "--json").stdout)
+    assert as_json == {"changed": [waits], "unchanged": [relayed]}
 
 
 def test_the_command_line_does_nothing_to_all_by_mistake(running):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import signal
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -12,12 +15,25 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import free_ports
+from tests.running import add_credential, letter
 from tests.service.load import running_load
 from tests.smtp.certificates import Authority
 from tests.smtp.own_gateway import logged, own_gateway
 from tests.smtp.wire import WireClient
 
 TLS = '[tls]\ncertificate = "{folder}/served.pem"\nprivate_key = "{folder}/served.key"\n'
+
+WAITS = """
+[vendors.away]
+api = "postscale"
+url = "http://127.0.0.1:1"
+key = { file = "%s/vendor.key" }
+[[routes]]
+from_domain = "shop.example"
+vendors = ["away"]
+mode = "queued"
+"""
+"""Settings by which mail from shop.example waits; the folder of the vendor's key is to be filled in."""
 
 
 @pytest.fixture
@@ -55,6 +71,22 @@ def hello(gateway, name="main"):
     with WireClient(gateway.ports[name]) as client:
         client.read_reply()
         return client.ask(b"EHLO client.test\r\n")[0].splitlines()[0]
+
+
+def retry_all(gateway):
+    """`mailgateway queue retry --all`, done."""
+    program = Path(sys.executable).with_name("mailgateway")
+    config = gateway.log_file.with_name("gateway.toml")
+    command = [program, "queue", "retry", "--all", "--config", config]
+    return subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def send_one(gateway):
+    """A message through the gateway, which takes it."""
+    with smtplib.SMTP(gateway.host, gateway.ports["main"], timeout=20) as client:
+        client.starttls(context=ssl.create_default_context(cafile=str(gateway.ca_file)))
+        client.login("shop", add_credential(gateway, "shop", vendor="postscale"))
+        client.sendmail("shop@shop.example", ["ann@cust.example"], letter("ann@cust.example"))
 
 
 def served_names(gateway, authority, listener="main"):
@@ -138,6 +170,43 @@ def test_a_port_that_cannot_be_had_keeps_all_others_as_they_were(running):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", free))
     assert hello(running) == "250-gateway.test"
+
+
+def test_mail_that_waits_does_not_leave_by_settings_that_were_refused(tmp_path):
+    with own_gateway(tmp_path, {"main": 'tls = "starttls"'}, WAITS % tmp_path) as gateway:
+        send_one(gateway)
+        assert logged(gateway, "waiting", "attempts=1")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            old = f'endpoint = "tcp:{gateway.ports["main"]}:interface=127.0.0.1"'
+            more = f'\n[[listeners]]\nendpoint = "tcp:{taken.getsockname()[1]}:interface=127.0.0.1"'
+            change(gateway, old, old + more)
+            change(gateway, 'vendors = ["away"]', 'vendors = ["postscale"]')
+            assert reload(gateway)[0] == 1
+        assert retry_all(gateway).stdout == "retry: 1 of 1 messages\n"
+        assert logged(gateway, "waiting", "attempts=2")
+        change(gateway, more, "")
+        assert reload(gateway)[0] == 0
+        retry_all(gateway)
+        assert logged(gateway, "ended", "state=relayed")
+
+
+def asked(gateway, path, token=""):
+    """The console's status and answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(gateway.console_url.rpartition(":")[2]), timeout=20)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_a_console_that_was_open_for_tests_asks_for_a_login_once_real_mail_can_leave(running, tmp_path):
+    assert asked(running, "/messages")[0] == 200
+    change(running, "[sandbox]", '[vendors.real]\napi = "postscale"\n[sandbox]')
+    assert reload(running)[0] == 0
+    assert (asked(running, "/messages")[0], asked(running, "/api/v1/messages")[0]) == (303, 401)
+    token = (tmp_path / "state" / "console-look.token").read_text().strip()
+    status, page = asked(running, "/vendors", token)
+    assert (status, "api.postscale.io" in page) == (200, True)
 
 
 def test_another_state_folder_is_refused(running, tmp_path):

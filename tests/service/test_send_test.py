@@ -63,6 +63,18 @@ def test_a_queued_message_is_followed_until_it_is_relayed(gateway):
     assert asked == [f"/api/v1/messages/{message_id_of(reply)}"] * 2
 
 
+def test_the_gateways_own_console_tells_of_a_message_that_it_logs_after_the_reply(gateway):
+    done = send(gateway, "--console", gateway.console_url)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()[1:]
+    assert line.startswith("relayed; ann@cust.example: relayed by postscale ")
+
+
+def test_a_console_that_never_knows_it_is_told_of(gateway):
+    done = send(gateway, "--console", f"{gateway.console_url}/nowhere", "--wait", "0.1")
+    assert (done.returncode, "the console answered 404" in done.stderr) == (1, True)
+
+
 def test_it_is_followed_no_longer_than_asked_for(gateway):
     with console({"state": "held", "recipients": []}) as (url, _):
         done = send(gateway, "--console", url, "--wait", "0.1")

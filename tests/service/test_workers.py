@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings import Settings, VendorSettings
+from gateway.storage import lane_rules
 from tests.conftest import free_ports
 from tests.service.load import running_load
-from tests.service.test_reload import change, hello, reload
+from tests.service.test_reload import WAITS, change, hello, reload, retry_all, send_one
 from tests.smtp.own_gateway import logged, own_gateway
 from tests.smtp.wire import WireClient
 
@@ -283,6 +285,14 @@ def test_a_stop_drains_all_workers(running):
         one.socket.close()
 
 
+def test_a_stop_before_the_workers_serve_is_as_quiet_as_any_other(tmp_path):
+    with own_gateway(tmp_path, {"main": 'tls = "starttls"'}, workers=2, until_ready=False) as gateway:
+        eventually(lambda: len(workers_of(gateway)) == 2)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(PATIENCE_SECONDS) == 0
+        assert "alarm" not in gateway.log()
+
+
 def test_a_reload_reaches_all_workers_or_none(running):
     change(running, 'hostname = "gateway.test"', 'hostname = "renamed.test"')
     assert reload(running)[0] == 0
@@ -356,6 +366,21 @@ def said_at_stop(gateway):
     client, reply = greeted(gateway)
     client.socket.close()
     return "" if reply.startswith("220") else reply
+
+
+def test_mail_that_is_to_be_retried_leaves_a_worker_at_once(tmp_path):
+    with two_workers(tmp_path, WAITS % tmp_path + "[queue]\npoll_seconds = 600.0\n") as gateway:
+        send_one(gateway)
+        assert logged(gateway, "waiting", "attempts=1")
+        assert retry_all(gateway).stdout == "retry: 1 of 1 messages\n"
+        assert logged(gateway, "waiting", "attempts=2")
+
+
+def test_workers_share_the_limits_of_a_lane():
+    vendors = {"limited": VendorSettings("postscale", rate_per_second=9.0), "other": VendorSettings("postscale")}
+    for workers, attempts, rate in ((1, 8, 9.0), (3, 2, 3.0), (20, 1, 0.45)):
+        rules = lane_rules(Settings(workers=workers, vendors=vendors), ())
+        assert (rules.attempts_per_lane, rules.rates) == (attempts, {"limited": rate})
 
 
 def test_listeners_are_added_and_removed_in_all_workers(running):

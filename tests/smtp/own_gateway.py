@@ -34,9 +34,11 @@ enabled = true
 
 
 @contextmanager
-def own_gateway(folder: Path, listeners: dict[str, str], rest: str = "", workers: int = 1) -> Iterator[RunningGateway]:
+def own_gateway(
+    folder: Path, listeners: dict[str, str], rest: str = "", workers: int = 1, *, until_ready: bool = True
+) -> Iterator[RunningGateway]:
     """Run a gateway. listeners: the settings of each under a name of the test's choice; rest: further
-    tables, in which {console} is the console's port."""
+    tables, in which {console} is the console's port; until_ready: wait until it serves."""
     console, *numbers = free_ports(1 + len(listeners))
     ports = dict(zip(listeners, numbers, strict=True))
     tables = "".join(
@@ -65,7 +67,8 @@ def own_gateway(folder: Path, listeners: dict[str, str], rest: str = "", workers
     ca_file = folder / "state" / "tls" / "certificate.pem"
     running = RunningGateway("127.0.0.1", ports, f"http://127.0.0.1:{console}", ca_file, log_file, process)
     try:
-        running.wait_until_ready()
+        if until_ready:
+            running.wait_until_ready()
         yield running
         assert "Traceback" not in running.log()
     finally:

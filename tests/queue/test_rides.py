@@ -59,7 +59,11 @@ class Rider:
         departure = Departure(self.entry, VendorAccount("http://x", key), submission)
         calls = self.calls.setdefault(number, [])
         attempt = self.rides.attempt(
-            departure, submission, lambda *one: calls.append(one), large=False, deadline_seconds=deadline_seconds
+            departure,
+            submission,
+            lambda *one, told_elsewhere=False: calls.append((*one, told_elsewhere)),
+            large=False,
+            deadline_seconds=deadline_seconds,
         )
         Promise.fromCoroutine(attempt).addBoth(lambda result: self.results.update({number: result}))
 

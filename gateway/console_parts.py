@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from gateway.console.bounces_api import BouncesApi
 from gateway.console.control_api import ControlApi
 from gateway.console.credential_pages import CredentialParts
 from gateway.console.event_stream import EventStream
+from gateway.console.health import Ready
 from gateway.console.kept_content import KeptContent
 from gateway.console.lane_states import LaneStates, no_lane_states
 from gateway.console.minutes import Minutes
@@ -53,15 +54,17 @@ SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
 class ConsoleNeeds:
     """What the console needs of the service.
 
-    ready gives the reasons for not being ready; wake tells the queue that there may be something to attempt;
-    server_tokens and failed_logins are for Postmark's bounce API; lanes gives what the queue's runner knows of them.
+    ready tells whether the gateway should get work, metrics gives the page for Prometheus; wake tells the queue that
+    there may be something to attempt; server_tokens and failed_logins are for Postmark's bounce API; lanes gives what
+    the queue's runner knows of them.
     """
 
     store: Store
     inbox: Inbox | None
     reactor: Any
     wall_seconds: Callable[[], float]
-    ready: Callable[[], list[str]]
+    ready: Ready
+    metrics: Callable[[], Awaitable[bytes]]
     wake: Callable[[], None]
     server_tokens: ServerTokenChecker
     failed_logins: FailedLoginCount
@@ -82,11 +85,13 @@ def console_site(settings: Settings, needs: ConsoleNeeds) -> Site:
         control=control.resource(),
         bounces=BouncesApi(needs.store, needs.server_tokens, needs.failed_logins, needs.reactor).resource(),
         ready=needs.ready,
+        metrics=needs.metrics,
         wall_seconds=needs.wall_seconds,
         allowed_hosts=LOOPBACK_HOSTS | {settings.hostname, *settings.console.hosts},
         sandbox=_sandbox(settings, needs),
         access=Access(tokens, needs.reactor.seconds, is_open=settings.console_is_open),
         is_https=settings.console.tls,
+        is_local=settings.console.is_local,
         lanes=needs.lanes,
     )
     return QuietSite(console_resource(parts))  # type: ignore[no-untyped-call]  # Twisted's is untyped
@@ -121,11 +126,15 @@ def _vendors(settings: Settings) -> list[VendorFacts]:
 
 def console_wire(settings: Settings, site: Site) -> IProtocolFactory:
     """The site as it listens: behind TLS where the settings say so."""
+    contexts = tls_contexts(settings, console_listener(settings), "console")
+    return TLSMemoryBIOFactory(contexts, False, site) if contexts else site
+
+
+def console_listener(settings: Settings) -> Listener:
+    """The console's port as a listener, as far as TLS goes."""
     console = settings.console
     tls: TlsMode = "implicit" if console.tls else "none"
-    listener = Listener(console.endpoint, tls, certificate=console.certificate, private_key=console.private_key)
-    contexts = tls_contexts(settings, listener, "console")
-    return TLSMemoryBIOFactory(contexts, False, site) if contexts else site
+    return Listener(console.endpoint, tls, certificate=console.certificate, private_key=console.private_key)
 
 
 def make_inbox(settings: Settings, wall_seconds: Callable[[], float], reports: Reports) -> Inbox:

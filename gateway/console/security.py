@@ -51,7 +51,7 @@ METRICS_PATH = b"/metrics"
 FOR_PROGRAMS = (b"/api/", METRICS_PATH)
 """Whoever asks for these without a token is told so, and not led to a page with a form."""
 
-NO_TOKEN = "Show a token: Authorization: Bearer, and what console-steer.token in the state folder says."  # noqa: S105
+NO_TOKEN = "Show a token: Authorization: Bearer, and the text of console-look.token or console-steer.token."  # noqa: S105
 
 _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 

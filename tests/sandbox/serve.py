@@ -112,6 +112,7 @@ def main() -> None:
         sandbox=sandbox_parts(inbox),
         access=Access(tokens, reactor.seconds, is_open="closed" not in sys.argv),
         lanes=lambda: LANES,
+        is_local="remote" not in sys.argv,
     )
     port = reactor.listenTCP(0, Site(console_resource(parts)), interface="127.0.0.1")
     print(port.getHost().port, flush=True)

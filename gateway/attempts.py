@@ -179,7 +179,7 @@ class Attempts:
         seconds = self._clocks.seconds() - began
         told = (*submission.content.report, *submission.options.report, *plan.report)
         report = (*told, *translated, *_refused_beside_accepted(outcomes))
-        self._tell(errand, departure, outcomes, report, seconds)
+        self._tell(errand, departure, outcomes, report, seconds, calls.timed)
         folded = fold(outcomes)
         attempt = Attempt(
             vendor=entry.name,
@@ -201,6 +201,7 @@ class Attempts:
         outcomes: Mapping[str, Outcome],
         report: tuple[str, ...],
         seconds: float,
+        timed: Sequence[tuple[int, float]],
     ) -> None:
         outcome, name = fold(outcomes), departure.entry.name
         self._report(
@@ -218,6 +219,7 @@ class Attempts:
                 reason="" if isinstance(outcome, Accepted) else outcome.reason,
                 retry_after_seconds=outcome.retry_after_seconds if isinstance(outcome, Deferred) else None,
                 report=report,
+                calls=tuple(timed),
             )
         )
         match outcome:
@@ -229,16 +231,24 @@ class Attempts:
 
 @dataclass(slots=True)
 class _Calls:
-    """The requests of one attempt for the message log, without the key they were made with."""
+    """The requests of one attempt for the message log, without the key they were made with.
+
+    timed has the status and the seconds of each, but for those that another attempt tells of.
+    """
 
     key: str = field(repr=False)
     calls: list[Call] = field(default_factory=list)
+    timed: list[tuple[int, float]] = field(default_factory=list)
 
-    def note(self, request: ApiRequest, answer: ApiAnswer | NoAnswer, seconds: float) -> None:
+    def note(
+        self, request: ApiRequest, answer: ApiAnswer | NoAnswer, seconds: float, *, told_elsewhere: bool = False
+    ) -> None:
         """One request and its answer."""
+        status = 0 if isinstance(answer, NoAnswer) else answer.status
+        if not told_elsewhere:
+            self.timed.append((status, seconds))
         if len(self.calls) == CALLS:
             return
-        status = 0 if isinstance(answer, NoAnswer) else answer.status
         text = answer.reason if isinstance(answer, NoAnswer) else answer.body.decode("utf-8", "replace")
         # Masked before it is cut: half a key would not be found
         shown = self._masked(text)[:ANSWER_CHARACTERS]

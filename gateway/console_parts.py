@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from gateway.console.bounces_api import BouncesApi
 from gateway.console.control_api import ControlApi
 from gateway.console.credential_office import CredentialOffice, CredentialParts
 from gateway.console.event_stream import EventStream
+from gateway.console.health import Ready
 from gateway.console.kept_content import KeptContent
 from gateway.console.lane_states import LaneStates, no_lane_states
 from gateway.console.minutes import Minutes
@@ -54,15 +55,17 @@ SANDBOXES: Mapping[str, Callable[[Inbox, Any], Any]] = {
 class ConsoleNeeds:
     """What the console needs of the service.
 
-    ready gives the reasons for not being ready; wake tells the queue that there may be something to attempt;
-    failed_logins is for Postmark's bounce API; lanes gives what the queue's runner knows of them.
+    ready tells whether the gateway should get work, metrics gives the page for Prometheus; wake tells the queue that
+    there may be something to attempt; failed_logins is for Postmark's bounce API; lanes gives what the queue's runner
+    knows of them.
     """
 
     storage: Storage
     inbox: Inbox | None
     reactor: Any
     wall_seconds: Callable[[], float]
-    ready: Callable[[], list[str]]
+    ready: Ready
+    metrics: Callable[[], Awaitable[bytes]]
     wake: Callable[[], None]
     failed_logins: FailedLoginCount
     lanes: LaneStates = no_lane_states
@@ -111,11 +114,13 @@ class Console:
             control=control.resource(),
             bounces=BouncesApi(storage.store, server_tokens, needs.failed_logins, needs.reactor).resource(),
             ready=needs.ready,
+            metrics=needs.metrics,
             wall_seconds=needs.wall_seconds,
             allowed_hosts=LOOPBACK_HOSTS | {settings.hostname, *settings.console.hosts},
             sandbox=self._sandbox(settings),
             access=self._access,
             is_https=settings.console.tls,
+            is_local=settings.console.is_local,
             lanes=needs.lanes,
         )
 
@@ -144,11 +149,15 @@ def _vendors(settings: Settings) -> list[VendorFacts]:
     ]
 
 
-def _contexts(settings: Settings) -> ServerContexts | None:
+def console_listener(settings: Settings) -> Listener:
+    """The console's port as a listener, as far as TLS goes."""
     console = settings.console
     tls: TlsMode = "implicit" if console.tls else "none"
-    listener = Listener(console.endpoint, tls, certificate=console.certificate, private_key=console.private_key)
-    return tls_contexts(settings, listener, "console")
+    return Listener(console.endpoint, tls, certificate=console.certificate, private_key=console.private_key)
+
+
+def _contexts(settings: Settings) -> ServerContexts | None:
+    return tls_contexts(settings, console_listener(settings), "console")
 
 
 def make_inbox(settings: Settings, wall_seconds: Callable[[], float], reports: Reports) -> Inbox:

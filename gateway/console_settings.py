@@ -20,7 +20,8 @@ class Console:
 
     Beyond loopback it takes tls = true, and asks for a login. certificate and private_key are those of [tls] where
     they are not given. login: ask for one even where only test mail is shown, on loopback. hosts are the names by
-    which browsers reach it, besides the loopback ones.
+    which browsers reach it, besides the loopback ones. /readyz says no with less than free_octets free on the disk
+    of the state folder, and warns when mail has waited for longer than queue_age_seconds.
     """
 
     endpoint: str = f"tcp:{CONSOLE_PORT}:interface=127.0.0.1"
@@ -29,6 +30,8 @@ class Console:
     private_key: Path | None = None
     login: bool = False
     hosts: tuple[str, ...] = ()
+    free_octets: int = 256 * 1024 * 1024
+    queue_age_seconds: float = 3600.0
 
     @property
     def is_local(self) -> bool:

@@ -178,7 +178,7 @@ class SubmissionMessage:
 
     async def _submit(self) -> Reply:
         try:
-            return self._fault or await self._intake.dispatch.submit(self._incoming)
+            return await self._intake.dispatch.submit(self._incoming, self._fault)
         finally:
             self._release()
 

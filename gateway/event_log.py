@@ -9,18 +9,23 @@ from typing import get_args
 import msgspec
 from twisted.logger import Logger
 
-from gateway.events import Alarm, Event, Failed
+from gateway.events import COUNTED_ONLY, Alarm, Event, Failed
 from gateway.log_lines import NAMESPACE, LogLines
 
 LOG = Logger(namespace=NAMESPACE)
 PLAIN = re.compile(r"[A-Za-z0-9_.:/@+<>\-]+\Z")
 LEVELS: dict[type, str] = {Failed: "error", Alarm: "critical"}
 NO_VALUE = (None, "", ())
+NOT_SHOWN = ("calls",)  # the message log has them, with what was asked and answered; a hundred would make a long line
 SHAPES = {
-    kind: (re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower(), tuple(one.name for one in dataclasses.fields(kind)))
+    kind: (
+        re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower(),
+        tuple(one.name for one in dataclasses.fields(kind) if one.name not in NOT_SHOWN),
+    )
     for kind in get_args(Event)
+    if kind not in COUNTED_ONLY
 }
-"""The name of each kind of event, and its fields in their order."""
+"""The name of each kind of event that is logged, and its fields in their order."""
 
 
 class EventLog:
@@ -34,6 +39,8 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
+        if type(event) in COUNTED_ONLY:
+            return
         if self._lines is not None and self._lines.is_json:
             self._lines.json(LEVELS.get(type(event), "info"), SHAPES[type(event)][0], fields_of(event))
         elif isinstance(event, Failed):

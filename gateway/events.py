@@ -37,6 +37,28 @@ class LoginFailed:
     user_name: str
     temporary: bool
     reason: str
+    mechanism: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session is over; ending says why in a word of gateway.smtp.endings.
+
+    replies are what was answered, the code, and how often: a verb, "none" for what no command has asked for, "other"
+    for what is no command of ours, "end-of-data" for the end of mail data.
+    """
+
+    session_id: str
+    ending: str
+    replies: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsLost:
+    """A worker process has ended, and so many sessions with it."""
+
+    worker: int
+    sessions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +93,9 @@ class Rejected:
 class Attempted:
     """What came of a message at one vendor. outcome: accepted, refused, deferred or unknown.
 
-    report lists what could not be carried or had to be repaired; seconds is how long the attempt took.
+    report lists what could not be carried or had to be repaired; seconds is how long the attempt took. calls are the
+    requests that it took, each with the status of its answer (0: there was none) and its seconds; a request that
+    carried several messages is told with the first of them.
     """
 
     session_id: str
@@ -87,6 +111,23 @@ class Attempted:
     reason: str
     retry_after_seconds: float | None
     report: tuple[str, ...]
+    calls: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The client has got the reply to a message. outcome: accepted (by the vendor), stored, refused or deferred.
+
+    vendor is the entry that was asked last, or will be asked first; empty when the message came to none. seconds is
+    from the end of the mail data to the reply.
+    """
+
+    listener: str
+    dialect: str
+    vendor: str
+    outcome: str
+    size_octets: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +242,13 @@ Event = (
     Listening
     | LoggedIn
     | LoginFailed
+    | SessionEnded
+    | SessionsLost
     | SessionCut
     | ProxyRefused
     | Rejected
     | Attempted
+    | Answered
     | Repeated
     | Stored
     | Waiting
@@ -217,4 +261,6 @@ Event = (
     | Alarm
     | Failed
 )
+COUNTED_ONLY: frozenset[type[Event]] = frozenset({SessionEnded, Answered})
+"""What observers are told and the log is not: other events tell the same there, with more."""
 Reporter = Callable[[Event], None]

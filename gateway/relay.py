@@ -14,8 +14,15 @@ from gateway.vendor import ApiAnswer, ApiRequest, JsonValue, NoAnswer, Vendor, V
 T = TypeVar("T")
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a blocking call beside the reactor."""
-Note = Callable[[ApiRequest, ApiAnswer | NoAnswer, float], None]
-"""Is told of a request, its answer, and how many seconds that took."""
+
+
+class Note(Protocol):
+    """Is told of a request, its answer, and how many seconds that took. told_elsewhere: another's note has it too."""
+
+    def __call__(
+        self, request: ApiRequest, answer: ApiAnswer | NoAnswer, seconds: float, *, told_elsewhere: bool = False
+    ) -> None:
+        """One request."""
 
 
 class Client(Protocol):
@@ -109,5 +116,7 @@ class Relay:
         return JsonBody(document)
 
 
-def _no_note(*_: object) -> None:
+def _no_note(
+    request: ApiRequest, answer: ApiAnswer | NoAnswer, seconds: float, *, told_elsewhere: bool = False
+) -> None:
     """The question whether a key is good is in no log."""

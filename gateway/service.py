@@ -17,7 +17,8 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.threadpool import ThreadPool
 
 from gateway.assembly import Assembly
-from gateway.console_parts import Console, ConsoleNeeds, make_inbox
+from gateway.condition import GatewayCondition
+from gateway.console_parts import Console, make_inbox
 from gateway.control_socket import ControlSocket, open_control
 from gateway.event_log import EventLog
 from gateway.events import Alarm, Failed, Reloaded, ReloadRefused
@@ -36,7 +37,7 @@ from gateway.settings import Listener, SettingsError
 from gateway.store.interface import StoreError
 from gateway.supervision import Supervisor
 from gateway.tables import Problem
-from gateway.workers.workforce import WorkerState, Workforce
+from gateway.workers.workforce import Workforce
 
 __all__ = ["GatewayService", "Options", "makeService"]
 
@@ -112,6 +113,8 @@ class GatewayService(Service):
         hash_key = self._workforce.hash_key if self._workforce is not None else None
         self._lasting = Lasting.under(settings, surroundings, hash_key)
         assembly = Assembly(settings, self._lasting)
+        self._condition = GatewayCondition(self._lasting, self.reports, self._workforce, self._not_ready)
+        self._condition.use(assembly)
         inbox = make_inbox(settings, self._wall_seconds, self.reports) if settings.sandbox.enabled else None
         self._open_console(inbox, assembly)
         self._open(settings.listeners)
@@ -138,16 +141,7 @@ class GatewayService(Service):
         host = getattr(self._ports.port(CONSOLE).getHost(), "host", "127.0.0.1")  # a Unix socket has none
         if not ipaddress.ip_address(host).is_loopback and not self._settings.console.tls:
             raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])
-        needs = ConsoleNeeds(
-            self._lasting.storage,
-            inbox,
-            self._reactor,
-            self._wall_seconds,
-            self._not_ready,
-            self._lasting.storage.look if self._workforce is None else self._workforce.look,
-            self._lasting.counts.failed_logins,
-        )
-        self._console = Console(self._settings, needs)
+        self._console = Console(self._settings, self._condition.console_needs(inbox))
         self._ports.serve(CONSOLE, self._console.wire(self._settings, assembly.server_tokens()))
 
     def _open(self, listeners: tuple[Listener, ...]) -> list[str]:
@@ -171,6 +165,7 @@ class GatewayService(Service):
         return deferToThreadPool(self._reactor, self._threads, call)
 
     def _not_ready(self) -> list[str]:
+        """The reasons that can be seen from here; there are more in GatewayCondition."""
         missing = 1 + len(self._settings.listeners) - len(self._ports)
         if not self.running:
             return ["shutting down"]
@@ -182,10 +177,6 @@ class GatewayService(Service):
     def _status(self) -> str:
         workers = f", {self._settings.workers} workers" if self._workforce is not None else ""
         return f"{len(self._settings.listeners)} listeners{workers}"
-
-    def workers(self) -> list[WorkerState]:
-        """The worker processes there are; none when the sessions are here."""
-        return self._workforce.states() if self._workforce is not None else []
 
     # -- reading the settings again
 
@@ -229,6 +220,7 @@ class GatewayService(Service):
             self._workforce.use()
             assembly.take_effect()
             self._ports.close({*self._ports.keys()} - {CONSOLE, *self._ports.descriptors(settings.listeners)})
+        self._condition.use(assembly)
 
     async def _prepare_workers(self, workforce: Workforce, reading: Reading, opened: list[str]) -> None:
         """The same in all workers, or in none."""

@@ -23,6 +23,7 @@ from gateway.dispatch import Dispatch
 from gateway.events import Alarm, Failed, Reporter
 from gateway.ids import new_id
 from gateway.incoming import Clocks, Reader
+from gateway.lane_state import LaneState
 from gateway.message_log import MessageLog
 from gateway.message_store import Keeping, MessageStore
 from gateway.notice_parts import notices, webhook_sender, webhooks
@@ -113,6 +114,10 @@ class Storage:
     def messages_not_logged(self) -> int:
         """How many messages of direct mode the log has lost."""
         return self._log.lost
+
+    def lane_states(self) -> list[LaneState]:
+        """What the queue of this process knows of its lanes."""
+        return self._working.lanes.states(self._around.clocks.wall_seconds()) if self._working is not None else []
 
     def plan(self, settings: Settings, departures: Departures, reader: Reader) -> Plan:
         """What use() is to go by. Nothing changes yet, because these settings may still be refused. SettingsError."""

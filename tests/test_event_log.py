@@ -29,11 +29,16 @@ hostile = st.text() | st.sampled_from(
 def made(kind, text):
     """An event of this kind with the text in every field that can hold some."""
     values = {str: text, int: 3, float: 0.5, bool: True, tuple[str, ...]: (text, text), float | None: None}
+    values[tuple[tuple[int, float], ...]] = ((200, 0.5),)
     hints = typing.get_type_hints(kind)
     return kind(**{field.name: values[hints[field.name]] for field in dataclasses.fields(kind)})
 
 
-@pytest.mark.parametrize("kind", typing.get_args(events.Event), ids=lambda kind: kind.__name__)
+ENDED = events.SessionEnded("s", "quit", (("QUIT", 221, 1),))
+LOGGED = [kind for kind in typing.get_args(events.Event) if kind not in events.COUNTED_ONLY]
+
+
+@pytest.mark.parametrize("kind", LOGGED, ids=lambda kind: kind.__name__)
 @given(hostile)
 def test_no_value_forges_a_field_or_a_line(kind, text):
     line = line_of(made(kind, text))
@@ -55,6 +60,13 @@ def test_fields_without_a_value_are_left_out_and_zero_is_a_value():
         "attempted session_id=s message_id=m account=a vendor=v outcome=unknown recipients=1 size_octets=0 seconds=0.0 "
         "reason=why"
     )
+
+
+@pytest.mark.parametrize("kind", events.COUNTED_ONLY, ids=lambda kind: kind.__name__)
+def test_what_is_only_counted_is_in_no_line(kind, logged):
+    EventLog()(events.Answered("l", "postscale", "v", "accepted", 1, 0.1) if kind is events.Answered else ENDED)
+    EventLog()(events.Alarm("x"))
+    assert logged == ["alarm text=x"]
 
 
 @pytest.fixture

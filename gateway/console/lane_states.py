@@ -3,25 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class LaneState:
-    """One lane of this gateway. lane is "<vendor entry>/<fingerprint of the key, or own>".
-
-    state is that of the breaker, or paused because the vendor asked for it. until is when the next attempt may be made
-    (by the wall clock), None when it may now. in_hand counts the attempts being made. last_outcome is accepted,
-    refused, deferred or unknown, with cause the name of its Cause; both empty when none is known.
-    """
-
-    lane: str
-    state: Literal["closed", "open", "probing", "paused"]
-    until: float | None = None
-    in_hand: int = 0
-    last_outcome: str = ""
-    cause: str = ""
+from gateway.lane_state import LaneState
 
 
 class LaneStates(Protocol):

@@ -5,7 +5,7 @@ What may come in and which headers go out is security.py's; JSON is control_api.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -20,13 +20,14 @@ from gateway.console.kept_content import KeptContent
 from gateway.console.lane_states import LaneStates, no_lane_states
 from gateway.console.login_pages import LoginPages
 from gateway.console.message_pages import MessagePages
+from gateway.console.metrics import CONTENT_TYPE
 from gateway.console.minutes import Minutes
 from gateway.console.mounts import Mounts
 from gateway.console.overview_pages import OverviewPages
 from gateway.console.queue_pages import QueuePages
 from gateway.console.rendering import Rendering, answer_errors, see_other
 from gateway.console.sandbox_pages import SandboxPages, SandboxParts
-from gateway.console.security import Guard
+from gateway.console.security import METRICS_PATH, PUBLIC_PATHS, Guard
 from gateway.console.steering import Steering
 from gateway.console.vendor_pages import VendorFacts, VendorPages
 from gateway.sandbox.web_request import WebRequest
@@ -38,7 +39,8 @@ _STATIC_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; chars
 class ConsoleParts:
     """What the console is made of.
 
-    ready: gives the reasons for not being ready, none when all is well. allowed_hosts: names, without port, that the
+    ready: tells whether the gateway should get work. metrics: gives the page for Prometheus, which needs no login where
+    is_local: only this machine reaches the console. allowed_hosts: names, without port, that the
     Host header may have. sandbox: None when there is none. control: what is mounted at /api/v1/; bounces: Postmark's
     bounce API, None where there is no store to read. is_https: cookies are for TLS alone. lanes: what the queue's
     runner knows.
@@ -51,12 +53,14 @@ class ConsoleParts:
     vendors: Sequence[VendorFacts]
     control: IResource
     bounces: IResource
-    ready: Callable[[], list[str]]
+    ready: health.Ready
+    metrics: Callable[[], Awaitable[bytes]]
     wall_seconds: Callable[[], float]
     allowed_hosts: frozenset[str]
     sandbox: SandboxParts | None = None
     access: Access = OPEN
     is_https: bool = False
+    is_local: bool = True
     lanes: LaneStates = no_lane_states
 
 
@@ -76,11 +80,12 @@ def console_resource(parts: ConsoleParts) -> IResource:
         "/credentials": CredentialPages(CredentialOffice(parts.credentials), rendering).app,
         "/vendors": VendorPages(parts.vendors, parts.lanes, parts.steering, parts.minutes, rendering).app,
         **dict.fromkeys(("/login", "/logout"), LoginPages(parts.access, rendering, is_https=parts.is_https).app),
-        **dict.fromkeys(("/livez", "/readyz", "/static", "/api"), service.app),
+        **dict.fromkeys(("/livez", "/readyz", "/metrics", "/static", "/api"), service.app),
     }
     front = sandbox.app if parts.sandbox is not None else service.app
     mounts = Mounts({path: app.resource() for path, app in pages.items()}, front.resource())
-    return Guard(mounts, parts.allowed_hosts, parts.access)
+    public = (*PUBLIC_PATHS, METRICS_PATH) if parts.is_local else PUBLIC_PATHS
+    return Guard(mounts, parts.allowed_hosts, parts.access, public)
 
 
 class ServicePages:
@@ -111,9 +116,16 @@ class ServicePages:
         return health.live(request)
 
     @app.route("/readyz", methods=["GET"])
-    def readyz(self, request: WebRequest) -> bytes:
+    async def readyz(self, request: WebRequest) -> bytes:
         """Whether the gateway should get work."""
-        return health.readiness(request, self._parts.ready)
+        return await health.readiness(request, self._parts.ready)
+
+    @app.route("/metrics", methods=["GET"])
+    async def metrics(self, request: WebRequest) -> bytes:
+        """What Prometheus asks for."""
+        octets = await self._parts.metrics()
+        request.setHeader("Content-Type", CONTENT_TYPE)
+        return octets
 
     @app.route("/static/<name>", methods=["GET"])
     def static(self, request: WebRequest, name: str) -> bytes:

@@ -49,7 +49,11 @@ STAND_IN = re.compile(rb"/sandbox/[a-z]+/v1/")
 """What needs no login: health, the login itself, and what asks for a key of its own, as the vendors' stand-ins do. The
 sandbox's inbox is read by whoever may look: test mail may have been made from real mail."""
 
-NO_TOKEN = "Show a token: Authorization: Bearer, and what console-steer.token in the state folder says."  # noqa: S105
+METRICS_PATH = b"/metrics"
+FOR_PROGRAMS = (b"/api/", METRICS_PATH)
+"""Whoever asks for these without a token is told so, and not led to a page with a form."""
+
+NO_TOKEN = "Show a token: Authorization: Bearer, and the text of console-look.token or console-steer.token."  # noqa: S105
 
 _SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -100,8 +104,12 @@ class Guard:
 
     isLeaf = True  # Twisted's name
 
-    def __init__(self, inner: IResource, allowed_hosts: frozenset[str], access: Access) -> None:
+    def __init__(
+        self, inner: IResource, allowed_hosts: frozenset[str], access: Access, public: tuple[bytes, ...] = PUBLIC_PATHS
+    ) -> None:
+        """public: how the paths begin that need no login."""
         self._inner = inner
+        self._public = public
         self._allowed_hosts = allowed_hosts
         self._access = access
 
@@ -126,7 +134,7 @@ class Guard:
             return _refuse(web, 403, b"Forbidden", "This request came from another web site.\n")
         if not _is_text(web.path):
             return _refuse(web, 400, b"Bad Request", "This path is no UTF-8.\n")
-        if not self._access.is_open and not web.path.startswith(PUBLIC_PATHS) and not STAND_IN.match(web.path):
+        if not self._access.is_open and not web.path.startswith(self._public) and not STAND_IN.match(web.path):
             refusal = self._refusal(web)
             if refusal is not None:
                 return refusal
@@ -135,7 +143,7 @@ class Guard:
     def _refusal(self, request: WebRequest) -> bytes | None:
         """Why the visitor may not do this; None when it may be done."""
         visitor = visitor_of(request, self._access)
-        if visitor is None and request.path.startswith(b"/api/"):
+        if visitor is None and request.path.startswith(FOR_PROGRAMS):
             request.setHeader("WWW-Authenticate", 'Bearer realm="mailgateway"')
             return _refuse(request, 401, b"Unauthorized", f"{NO_TOKEN}\n")
         if visitor is None:

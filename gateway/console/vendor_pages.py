@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from klein import Klein
 
 from gateway.console.figures import LaneDepth, Latency, figures
-from gateway.console.lane_states import LaneState, LaneStates
+from gateway.console.lane_states import LaneStates
 from gateway.console.minutes import Minutes
 from gateway.console.rendering import Rendering, answer_errors
 from gateway.console.steering import Steering
+from gateway.lane_state import LaneState
 from gateway.sandbox.web_request import WebRequest
 
 KEY_CAUSES = frozenset({"key_refused", "operator_key_refused"})

@@ -37,6 +37,11 @@ class Breaker:
         """Whether it has opened and no probe has succeeded since."""
         return self._open_until is not None
 
+    @property
+    def is_probing(self) -> bool:
+        """Whether the attempt is being made that decides."""
+        return self._is_probing
+
     def wait_seconds(self, now: float) -> float:
         """How long until an attempt may be made; 0 for now. While a probe is made, as long as it last was open."""
         if self._open_until is None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from gateway.lane_state import WORST_FIRST, LaneCondition, LaneState
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Unknown
 from gateway.queue.breaker import Breaker, BreakerRules
 
 LANES = 1000  # new ones between two sweeps; a lane has about 500 octets
+SHOWN_LANES = 500  # the worst first: as many as a page can bear, and a message of 50 KB to another process
 SHARED_FACTOR = 4  # messages for each attempt that a lane may make: half of all at once, so that others have room
 
 
@@ -37,6 +39,7 @@ class _Lane:
         self.paused_until = 0.0
         self.free_at = 0.0
         self.gap_seconds = 0.0
+        self.last: Outcome | None = None
         self.change_rate(rate_per_second)
 
     def change_rate(self, rate_per_second: float) -> None:
@@ -48,6 +51,24 @@ class _Lane:
 
     def is_forgettable(self, now: float) -> bool:
         return not self.in_hand and self.breaker.is_pristine and max(self.paused_until, self.free_at) <= now
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether there is nothing about the last attempt that an operator should see."""
+        return self.last is None or isinstance(self.last, Accepted)
+
+    def state(self, name: str, now: float, wall_now: float) -> LaneState:
+        """The lane for whoever shows it."""
+        condition: LaneCondition = "closed"
+        if self.breaker.is_open:
+            condition = "probing" if self.breaker.is_probing else "open"
+        elif self.paused_until > now:
+            condition = "paused"
+        wait_seconds = max(self.paused_until - now, self.breaker.wait_seconds(now))
+        until = round(wall_now + wait_seconds) if wait_seconds > 0 and condition != "probing" else None
+        outcome = type(self.last).__name__.lower() if self.last is not None else ""
+        cause = "" if self.last is None or isinstance(self.last, Accepted) else self.last.cause.name.lower()
+        return LaneState(name, condition, until, self.in_hand, outcome, cause)
 
 
 class Lanes:
@@ -80,6 +101,13 @@ class Lanes:
         lane = self._lanes.get(name)
         return lane.wait_seconds(self._seconds()) if lane else 0.0
 
+    def states(self, wall_now: float) -> list[LaneState]:
+        """What is known of lanes, in their order. wall_now is the time of day."""
+        now = self._seconds()
+        found = [lane.state(name, now, wall_now) for name, lane in self._lanes.items()]
+        found.sort(key=lambda one: (WORST_FIRST.index(one.state), not one.cause, one.lane))
+        return sorted(found[:SHOWN_LANES], key=lambda one: one.lane)
+
     def begin(self, name: str) -> None:
         """An attempt is about to be made."""
         lane = self._lane(name)
@@ -103,6 +131,7 @@ class Lanes:
 
     def _learn(self, lane: _Lane, outcomes: Collection[Outcome]) -> None:
         now = self._seconds()
+        lane.last = _most_telling(outcomes) or lane.last
         for outcome in outcomes:
             if isinstance(outcome, Deferred) and outcome.retry_after_seconds:
                 lane.paused_until = max(lane.paused_until, now + outcome.retry_after_seconds)
@@ -136,8 +165,13 @@ class Lanes:
 
     def _forget(self, name: str, lane: _Lane) -> None:
         """A gateway of many tenants sees many keys; a lane of which nothing is known need not be kept."""
-        if lane.is_forgettable(self._seconds()):
+        if lane.is_fine and lane.is_forgettable(self._seconds()):
             self._lanes.pop(name, None)
+
+
+def _most_telling(outcomes: Collection[Outcome]) -> Outcome | None:
+    """Of an attempt's outcomes the one for an operator to see: one recipient that was not taken says why."""
+    return next((one for one in outcomes if not isinstance(one, Accepted)), next(iter(outcomes), None))
 
 
 def _is_well(outcome: Outcome) -> bool:

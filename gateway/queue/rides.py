@@ -97,9 +97,11 @@ class SharedRides:
         submissions = [seat.submission for seat in seats]
         translation = translate_batch(departure.entry.vendor, departure.vendor_account, submissions)
 
-        def note(request: ApiRequest, answer: ApiAnswer | NoAnswer, seconds: float) -> None:
-            for seat in seats:
-                seat.note(request, answer, seconds)
+        def note(
+            request: ApiRequest, answer: ApiAnswer | NoAnswer, seconds: float, *, told_elsewhere: bool = False
+        ) -> None:
+            for number, seat in enumerate(seats):
+                seat.note(request, answer, seconds, told_elsewhere=told_elsewhere or number > 0)
 
         untils = [seat.until for seat in seats if seat.until is not None]
         deadline_seconds = max(LEAST_SECONDS, min(untils) - self._seconds()) if untils else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
@@ -13,6 +13,13 @@ from gateway.smtp.lines import LineBuffer
 from gateway.smtp.maildata import ChunkedData, MailData
 from gateway.smtp.mechanisms.exchange import Exchange, SecureChannel
 from gateway.smtp.replies import write_reply
+
+UNASKED = "none"
+"""What a reply answers that no command has asked for: the greeting, and a last word out of our own mind."""
+OTHER = "other"
+"""What a reply to no known command answers."""
+END_OF_DATA = "end-of-data"
+"""What the reply behind the mail data of DATA answers."""
 
 
 class State(Enum):
@@ -38,7 +45,8 @@ class Conversation:
     channel_bindings is what TLS gives for SASL's -PLUS mechanisms, by type, and new_nonce makes the server's nonces.
     output holds reply octets not yet sent, ready the events not yet taken, exchange the SASL mechanism that runs;
     refusal is the reply that waits for the client's response to a refusal challenge.
-    data_open: outside has begun to take mail data that has not ended.
+    data_open: outside has begun to take mail data that has not ended. replies counts them by what they answer, a verb
+    or one of UNASKED, OTHER and END_OF_DATA, and by code; last_word is the one that ended the session.
     """
 
     def __init__(self, rules: SessionRules, new_nonce: Callable[[], str], *, secure: bool) -> None:
@@ -65,12 +73,16 @@ class Conversation:
         self.chunks: ChunkedData | None = None
         self.state_after_chunk = State.READY
         self.data_open = False
+        self.verb = UNASKED
+        self.replies: Counter[tuple[str, int]] = Counter()
+        self.last_word: Reply | None = None
         self._errors = 0
         self._failed_logins = 0
 
     def write(self, reply: Reply) -> None:
         """Add a reply to the output."""
         self.output.append(write_reply(reply, enhanced=self.rules.enhanced))
+        self.replies[self.verb, reply.code] += 1
 
     def ask(self, event: events.Event) -> None:
         """Bring an event before the world outside."""
@@ -152,6 +164,7 @@ class Conversation:
         """Say a last word and hang up; nothing that was asked or received counts any more (RFC 5321 §3.8)."""
         if self.state is not State.CLOSED:
             self.write(reply)
+            self.last_word = reply
             self.state = State.CLOSED
             self.lines.clear()
             self.ready.clear()

@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.mail.smtp import SMTPFactory
 
-from gateway.events import Reporter
+from gateway.events import Reporter, SessionEnded
 from gateway.smtp import replies
+from gateway.smtp.endings import ending
 from gateway.smtp.interfaces import FailedLogins
 from gateway.smtp.limits import Limits
 from gateway.smtp.protocol import SubmissionProtocol
@@ -26,7 +27,8 @@ KEPT_ADDRESSES = 1000  # about as many as have a session at a time; to read one 
 class SessionCount:
     """How many sessions there are, in all and per address; one count for all listeners of the service.
 
-    told hears of each change here, for processes that count together; they pass it on to note_elsewhere().
+    opened counts all that there have ever been, of other processes too. told hears of each change here, for processes
+    that count together; they pass it on to note_elsewhere().
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -34,6 +36,7 @@ class SessionCount:
         self._peers: Counter[str] = Counter()
         self._total = 0
         self.here = 0
+        self.opened = 0
         self.told: Callable[[str, int], None] | None = None
 
     def enter(self, peer: str) -> bool:
@@ -45,6 +48,11 @@ class SessionCount:
         """From now on these limits hold; who is in stays in."""
         self._limits = limits
 
+    @property
+    def open(self) -> int:
+        """How many there are now."""
+        return self._total
+
     def leave(self, peer: str) -> None:
         """A session has ended."""
         self._change_here(peer, -1)
@@ -52,6 +60,7 @@ class SessionCount:
     def note_elsewhere(self, peer: str, change: int) -> None:
         """So many more sessions of this address are in another process; fewer, when negative."""
         self._total += change
+        self.opened += max(0, change)
         self._peers[peer] += change
         if not self._peers[peer]:
             del self._peers[peer]
@@ -116,6 +125,8 @@ class SubmissionFactory(SMTPFactory):
 
     def session_ended(self, session: SubmissionProtocol) -> None:
         """The connection is closed."""
+        core = session.session
+        self.report(SessionEnded(session.session_id, ending(core.last_word), tuple(core.counted_replies())))
         self._live.discard(session)
         self._shared.sessions.leave(session.peer)
         if not self._live:

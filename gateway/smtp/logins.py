@@ -58,16 +58,15 @@ class Logins:
     async def log_in(self, event: events.LoginWanted) -> tuple[Any, Callable[[], None]]:
         """The avatar, and how it is logged out; Rejection with the reply when there is none."""
         self._check_throttle()
-        user_name = event.login.user_name
         try:
             credentials = credentials_of(event.login)
             _, avatar, logout = await self.reception.portal.login(credentials, None, IMessageDelivery)
         except UnauthorizedLogin as error:
             cause = error.cause if isinstance(error, LoginRefused) else Cause.AUTHENTICATION_FAILED
             reason = event.login.reason if isinstance(event.login, RefusedLogin) else cause.name.lower()
-            raise Rejection(await self._refused(event.login, cause, reason)) from None
+            raise Rejection(await self._refused(event, cause, reason)) from None
         except LoginUndecided as error:
-            raise Rejection(self._undecided(user_name, error)) from None
+            raise Rejection(self._undecided(event.login.user_name, error, event.mechanism)) from None
         self._host.report(LoggedIn(self._session_id, self._peer, str(avatar), event.mechanism))
         return avatar, logout
 
@@ -75,21 +74,22 @@ class Logins:
         if self._host.failed_logins.exceeded(self._peer):
             raise Rejection(replies.TOO_MANY_LOGINS)
 
-    async def _refused(self, login: Login, cause: Cause, reason: str) -> Reply:
+    async def _refused(self, event: events.LoginWanted, cause: Cause, reason: str) -> Reply:
+        login = event.login
         delay_seconds = self._host.failed_logins.add(self._peer, login.user_name, _shown_secret(login))
         await deferLater(self._host.clock, delay_seconds)
-        self._report(login.user_name, reason, temporary=False)
+        self._report(login.user_name, reason, event.mechanism, temporary=False)
         return reply_for(cause, "", self.reception.rules.wording)
 
-    def _undecided(self, user_name: str, error: LoginUndecided) -> Reply:
-        self._report(user_name, str(error), temporary=True)
+    def _undecided(self, user_name: str, error: LoginUndecided, mechanism: str = "") -> Reply:
+        self._report(user_name, str(error), mechanism, temporary=True)
         return reply_for(Cause.AUTHENTICATION_UNAVAILABLE, "", self.reception.rules.wording)
 
-    def _report(self, user_name: str, reason: str, *, temporary: bool) -> None:
+    def _report(self, user_name: str, reason: str, mechanism: str, *, temporary: bool) -> None:
         shown = printable(user_name)[:USER_NAME_CHARACTERS]
         if len(user_name) > LONGEST_NAME_CHARACTERS and "@" not in user_name:
             shown = f"{printable(user_name)[:4]}..."
-        self._host.report(LoginFailed(self._session_id, self._peer, shown, temporary, reason))
+        self._host.report(LoginFailed(self._session_id, self._peer, shown, temporary, reason, mechanism))
 
 
 def _shown_secret(login: Login) -> str | None:

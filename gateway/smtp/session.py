@@ -8,12 +8,12 @@ Whatever comes in, the only results are events, replies and a hangup, never an e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from gateway.ids import new_nonce
 from gateway.outcome import Reply
 from gateway.smtp import authentication, events, replies, transfer, verbs
-from gateway.smtp.conversation import Conversation, State
+from gateway.smtp.conversation import OTHER, UNASKED, Conversation, State
 from gateway.smtp.extensions import SessionRules
 from gateway.smtp.grammar import GrammarError, parse_command
 from gateway.smtp.lines import EndlessLineError
@@ -103,6 +103,15 @@ class Session:
         """How many received octets wait for their turn."""
         return len(self._conversation.lines)
 
+    @property
+    def last_word(self) -> Reply | None:
+        """The reply with which the session ended; None while it runs, and when the client has just gone."""
+        return self._conversation.last_word
+
+    def counted_replies(self) -> Iterator[tuple[str, int, int]]:
+        """What was answered (a verb, or UNASKED, OTHER, END_OF_DATA), the code, and how often."""
+        return ((verb, code, times) for (verb, code), times in self._conversation.replies.items())
+
     def greet(self) -> None:
         """Write the greeting (RFC 5321 §3.1), unless the client was turned away already."""
         if self.state is not State.CLOSED:
@@ -140,7 +149,7 @@ class Session:
         if event is None or self.state is State.CLOSED:
             return  # shut while outside was thinking
         if reply.code == 421:
-            self.shut(reply)
+            self._conversation.shut(reply)
             return
         if isinstance(event, SASL_EVENTS):
             authentication.settle(self._conversation, reply)
@@ -167,6 +176,7 @@ class Session:
     def shut(self, reply: Reply) -> None:
         """End the session from our side (RFC 5321 §3.8)."""
         self._pending = None
+        self._conversation.verb = UNASKED
         self._conversation.shut(reply)
 
     # -- octets to events; each reader tells whether it got anywhere
@@ -216,6 +226,7 @@ class Session:
         elif self.state is State.AUTHENTICATING:
             authentication.respond(self._conversation, line)
         else:
+            self._conversation.verb = OTHER  # until it is known for one that we have
             verbs.obey(self._conversation, parse_command(line))
 
     # -- answers to state

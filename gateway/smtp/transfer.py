@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gateway.outcome import Reply
 from gateway.smtp import events, replies
-from gateway.smtp.conversation import Conversation, State
+from gateway.smtp.conversation import END_OF_DATA, Conversation, State
 from gateway.smtp.maildata import ChunkedData, MailData, TextRules
 
 
@@ -27,6 +27,7 @@ def read_data(conversation: Conversation) -> bool:
     if data.rest is not None:
         conversation.data = None
         conversation.lines.append(data.rest)
+        conversation.verb = END_OF_DATA
         _end(conversation, data.rules.fault)
     return True
 

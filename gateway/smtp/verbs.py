@@ -27,6 +27,8 @@ def obey(conversation: Conversation, command: Command) -> None:
     verb = VERBS.get(command.verb)
     if verb is None:
         raise GrammarError(replies.UNKNOWN_COMMAND)
+    if verb.function is not _not_smtp:
+        conversation.verb = command.verb
     if conversation.state not in verb.states:
         raise GrammarError(verb.otherwise)
     verb.function(conversation, command.argument)

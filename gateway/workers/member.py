@@ -17,9 +17,19 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from gateway.lane_state import LaneState
 from gateway.log_settings import LogSettings
 from gateway.workers.channel import Channel, open_channel
-from gateway.workers.messages import Message, OctetsHeld, Ping, Prepare, Prepared, SessionsChanged, Use
+from gateway.workers.messages import (
+    Message,
+    OctetsHeld,
+    Ping,
+    Prepare,
+    Prepared,
+    QueueState,
+    SessionsChanged,
+    Use,
+)
 
 MODULE = "gateway.workers"
 NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -56,6 +66,8 @@ class Member(ProcessProtocol):
         self.began_seconds = reactor.seconds()
         self.peers: Counter[str] = Counter()
         self.octets = 0
+        self.lanes: list[LaneState] = []
+        self.messages_not_logged = 0
         self.serves = False
         self.prepared: Wanted | None = None
         self._reactor = reactor
@@ -110,6 +122,8 @@ class Member(ProcessProtocol):
                 self._answer(problems)
             case Ping():
                 self._answered_seconds = self._reactor.seconds()
+            case QueueState(lanes, messages_not_logged):
+                self.lanes, self.messages_not_logged = lanes, messages_not_logged
             case SessionsChanged(peer, change):
                 self.peers[peer] += change
                 if not self.peers[peer]:

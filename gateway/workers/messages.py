@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.events import Event
+from gateway.lane_state import LaneState
 
 EVENTS: dict[str, Any] = {one.__name__: one for one in typing.get_args(Event)}
 
@@ -66,6 +67,13 @@ class Reported(msgspec.Struct, tag="reported", frozen=True):
 
     name: str
     fields: dict[str, Any]
+
+
+class QueueState(msgspec.Struct, tag="queue-state", frozen=True):
+    """To the main process: what the worker's queue knows of its lanes, and how many messages its log has lost."""
+
+    lanes: list[LaneState]
+    messages_not_logged: int
 
 
 class SessionsChanged(msgspec.Struct, tag="sessions", frozen=True):
@@ -124,7 +132,7 @@ class Served(msgspec.Struct, tag="served", frozen=True):
 
 
 Change = SessionsChanged | OctetsHeld | LoginFailure | Failures | Answered | Served
-Message = Prepare | Prepared | Use | Drain | Abort | Look | Reopen | Ping | Gone | Reported | Change
+Message = Prepare | Prepared | Use | Drain | Abort | Look | Reopen | Ping | Gone | Reported | QueueState | Change
 DECODER = msgspec.json.Decoder(Message)
 
 

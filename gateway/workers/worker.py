@@ -41,6 +41,7 @@ from gateway.workers.messages import (
     Ping,
     Prepare,
     Prepared,
+    QueueState,
     Reopen,
     Served,
     SessionsChanged,
@@ -49,6 +50,7 @@ from gateway.workers.messages import (
 )
 from gateway.workers.replica import Replica
 
+QUEUE_STATE_SECONDS = 1.0  # between two looks at what to tell of the queue: as often as anybody asks
 THREADS = 2  # reading large messages and checking hashes: a worker has about one processor
 
 
@@ -68,6 +70,7 @@ class Worker:
         self._replica: Replica | None = None
         self._assembly: Assembly | None = None
         self._in_use: set[str] = set()
+        self._told_state: QueueState | None = None
         self._stopping = False
         self._channel = open_channel(reactor, descriptor, self._heard, self._end)
         self._reports.observe(lambda event: self._channel.tell(reported(event)))
@@ -143,6 +146,8 @@ class Worker:
         self._lasting.counts.change_limits(self._assembly.settings.limits)
         self._sessions.use(self._assembly)
         self._in_use = set(self._assembly.fronts)
+        if self._told_state is None:
+            self._tell_queue_state()
         keep_what_is_there()
 
     # -- counting with the others
@@ -152,6 +157,16 @@ class Worker:
             self._shares.change(change.worker, change.change)
         if self._replica is not None:
             self._replica.hear(change)
+
+    def _tell_queue_state(self) -> None:
+        """What the main process shows of our queue, when it has changed."""
+        assert self._lasting is not None
+        storage = self._lasting.storage
+        state = QueueState(storage.lane_states(), storage.messages_not_logged)
+        if state != self._told_state:
+            self._told_state = state
+            self._channel.tell(state)
+        self._reactor.callLater(QUEUE_STATE_SECONDS, self._tell_queue_state)
 
     # -- the end
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 
-from gateway.events import Alarm
+from gateway.events import Alarm, SessionsLost
+from gateway.lane_state import LaneState, merged
 from gateway.lasting import Lasting
 from gateway.log_settings import LogSettings
 from gateway.reports import Reports
@@ -65,6 +66,7 @@ class Workforce:
         self._replica: Replica | None = None
         self._wait_seconds = dict.fromkeys(range(1, count + 1), 0.0)
         self._draining: float | None = None
+        self._not_logged_by_ended = 0
         self._all_ended: Deferred[None] = Deferred()
         self._ready: Deferred[None] = Deferred()
 
@@ -89,6 +91,15 @@ class Workforce:
     def missing(self) -> int:
         """How many do not serve at the moment."""
         return self._count - sum(one.serves for one in self._members.values())
+
+    def lane_states(self) -> list[LaneState]:
+        """What the workers' queues know of their lanes, each lane once."""
+        return merged(state for one in self._members.values() for state in one.lanes)
+
+    @property
+    def messages_not_logged(self) -> int:
+        """How many messages of direct mode the workers' logs have lost, those that have ended included."""
+        return self._not_logged_by_ended + sum(one.messages_not_logged for one in self._members.values())
 
     # -- new settings
 
@@ -155,6 +166,9 @@ class Workforce:
 
     def _ended(self, member: Member, how: str) -> None:
         del self._members[member.number]
+        self._not_logged_by_ended += member.messages_not_logged
+        if member.peers:
+            self._reports(SessionsLost(member.number, member.peers.total()))
         for peer, sessions in member.peers.items():
             self._spread(member, SessionsChanged(peer, -sessions, member.number))
         self._spread(member, OctetsHeld(-member.octets))

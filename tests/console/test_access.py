@@ -48,6 +48,16 @@ def test_a_program_without_a_good_token_gets_401_and_is_told_which_to_show(close
     assert "console-steer.token" in answer.text
 
 
+def test_metrics_need_no_login_on_loopback_and_the_look_token_beyond(closed, tmp_path):
+    assert closed.get("/metrics").status == 200
+    with running(tmp_path / "inbox", "closed", "remote") as remote:
+        answer = remote.get("/metrics")
+        assert (answer.status, "console-look.token" in answer.text) == (401, True)
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        shown = remote.get("/metrics", Authorization=f"Bearer {read_token(tmp_path, Role.LOOK)}")
+        assert (shown.status, shown.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+
+
 @pytest.mark.parametrize("name", ["Authorization", "Host", "Cookie", "X_Other"])
 def test_a_header_that_is_no_text_is_refused(closed, name):
     assert closed.get("/api/v1/totals", **{name: "Bearer \xff"}).status == 400

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.lane_state import LaneState, merged
 from gateway.outcome import Accepted, Cause, Deferred, Refused, Unknown
 from gateway.queue.breaker import BreakerRules
-from gateway.queue.lanes import LaneRules, Lanes, Reservation, SpillGate
+from gateway.queue.lanes import LANES, SHOWN_LANES, LaneRules, Lanes, Reservation, SpillGate
 
 DOWN = Deferred(Cause.UNAVAILABLE, "503")
 
@@ -139,3 +140,63 @@ def test_lanes_of_keys_that_come_no_more_do_not_pile_up(clock):
         lanes.end(f"a/{number}", [Deferred(Cause.RATE_LIMITED, "429", 30.0)])
     assert len(lanes._lanes) <= 1100
     assert lanes.room("a/4999") == 0
+
+
+def state_of(lanes: Lanes, name: str = "a/1", wall_now: float = 1000.0) -> LaneState:
+    (found,) = [one for one in lanes.states(wall_now) if one.lane == name]
+    return found
+
+
+def test_a_lane_shows_its_breaker_from_open_to_probing_to_closed(clock):
+    lanes = lanes_of(clock)
+    for _ in range(2):
+        lanes.learn("a/1", [DOWN])
+    assert state_of(lanes) == LaneState("a/1", "open", 1030, 0, "deferred", "unavailable")
+    clock.now = 30.0
+    assert state_of(lanes) == LaneState("a/1", "open", None, 0, "deferred", "unavailable")
+    probe = Reservation(lanes, "a/1")
+    assert state_of(lanes) == LaneState("a/1", "probing", None, 1, "deferred", "unavailable")
+    probe.begin("a/1")
+    probe.end("a/1", [Accepted()])
+    assert lanes.states(1000.0) == []
+
+
+def test_a_lane_shows_a_pause_and_then_why_it_was(clock):
+    lanes = lanes_of(clock)
+    lanes.learn("a/1", [Accepted(), Deferred(Cause.RATE_LIMITED, "429", 40.0)])
+    assert state_of(lanes) == LaneState("a/1", "paused", 1040, 0, "deferred", "rate_limited")
+    clock.now = 40.0
+    assert state_of(lanes) == LaneState("a/1", "closed", None, 0, "deferred", "rate_limited")
+
+
+def test_a_refused_key_is_shown_until_an_attempt_is_taken(clock):
+    lanes = lanes_of(clock)
+    lanes.learn("a/1", [Deferred(Cause.OPERATOR_KEY_REFUSED, "401")])
+    assert state_of(lanes).cause == "operator_key_refused"
+    assert lanes.room("a/1") == 3
+    lanes.learn("a/1", [Accepted()])
+    assert lanes.states(1000.0) == []
+
+
+def test_of_very_many_lanes_the_worst_are_shown_and_idle_ones_are_forgotten(clock):
+    lanes = lanes_of(clock)
+    for number in range(5500):
+        lanes.learn(f"a/{number:04}", [Refused(Cause.KEY_REFUSED, "401")])
+    for _ in range(2):
+        lanes.learn("z/down", [DOWN])
+    shown = lanes.states(1000.0)
+    assert len(shown) == SHOWN_LANES
+    assert shown[-1].lane == "z/down"
+    assert len(lanes._lanes) <= 2 * LANES
+
+
+def test_what_several_processes_know_of_a_lane_is_the_worst_with_what_all_have_in_hand():
+    told = [
+        LaneState("b/1", "closed", None, 1),
+        LaneState("a/1", "paused", 20.0, 1, "deferred", "rate_limited"),
+        LaneState("a/1", "open", 10.0, 0, "deferred", "unavailable"),
+        LaneState("a/1", "closed", None, 2, "accepted"),
+    ]
+    assert merged(told) == [LaneState("a/1", "open", 20.0, 3, "deferred", "unavailable"), told[0]]
+    assert merged(reversed(told)) == merged(told)
+    assert merged([]) == []

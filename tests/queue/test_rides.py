@@ -59,7 +59,11 @@ class Rider:
         departure = Departure(self.entry, VendorAccount("http://x", key), submission)
         calls = self.calls.setdefault(number, [])
         attempt = self.rides.attempt(
-            departure, submission, lambda *one: calls.append(one), large=False, deadline_seconds=deadline_seconds
+            departure,
+            submission,
+            lambda *one, told_elsewhere=False: calls.append((*one, told_elsewhere)),
+            large=False,
+            deadline_seconds=deadline_seconds,
         )
         Promise.fromCoroutine(attempt).addBoth(lambda result: self.results.update({number: result}))
 
@@ -90,6 +94,7 @@ def test_the_first_leave_at_once_and_who_comes_meanwhile_leaves_together():
     assert outcomes[4].cause is Cause.SUPPRESSED
     assert sorted(outcomes) == [0, 2, 3, 4, 5, 6]
     assert len(rider.calls[3]) == 1
+    assert [calls[0][-1] for number, calls in sorted(rider.calls.items()) if number > 1] == [False] + [True] * 4
 
 
 def test_a_request_that_fails_defers_all_that_were_in_it():

@@ -22,14 +22,15 @@ from gateway.console.access import Access, read_tokens
 from gateway.console.control_api import ControlApi
 from gateway.console.credential_office import CredentialOffice, CredentialParts
 from gateway.console.event_stream import EventStream
+from gateway.console.health import Readiness
 from gateway.console.kept_content import KeptContent
-from gateway.console.lane_states import LaneState
 from gateway.console.minutes import Minutes
 from gateway.console.pages import ConsoleParts, console_resource
 from gateway.console.sandbox_pages import SandboxParts
 from gateway.console.steering import Steering
 from gateway.console.vendor_pages import VendorFacts
 from gateway.console_parts import SANDBOXES
+from gateway.lane_state import LaneState
 from gateway.sandbox.inbox import Inbox
 from gateway.sandbox.threads import beside
 from gateway.store.sqlite import SqliteStore
@@ -58,6 +59,14 @@ def obey(inbox: Inbox | None, command: list) -> None:
         reasons[:] = command[1]
     waiting = [one for one in reactor.getDelayedCalls() if "deferLater" in repr(one) or "callback" in repr(one)]
     print(len(waiting), flush=True)
+
+
+async def ready() -> Readiness:
+    return Readiness(tuple(reasons))
+
+
+async def metrics() -> bytes:
+    return b"mailgateway_up 1\n"
 
 
 def sandbox_parts(inbox: Inbox | None) -> SandboxParts | None:
@@ -93,12 +102,14 @@ def main() -> None:
             steering, EventStream(steering, reactor), CredentialOffice(credentials), frozenset({"main", "spare"})
         ).resource(),
         bounces=Resource(),
-        ready=lambda: list(reasons),
+        ready=ready,
+        metrics=metrics,
         wall_seconds=time.time,
         allowed_hosts=frozenset({"127.0.0.1", "localhost", "::1"}),
         sandbox=sandbox_parts(inbox),
         access=Access(tokens, reactor.seconds, is_open="closed" not in sys.argv),
         lanes=lambda: LANES,
+        is_local="remote" not in sys.argv,
     )
     port = reactor.listenTCP(0, Site(console_resource(parts)), interface="127.0.0.1")
     print(port.getHost().port, flush=True)

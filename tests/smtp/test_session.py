@@ -7,6 +7,7 @@ import pytest
 from gateway.outcome import Reply
 from gateway.smtp import events, replies
 from gateway.smtp.conversation import State
+from gateway.smtp.endings import ending
 from tests.smtp.core_client import CoreClient
 
 TO = b"MAIL FROM:<a@shop.example>\r\nRCPT TO:<b@cust.example>\r\n"
@@ -110,3 +111,66 @@ def test_a_failed_login_leaves_nobody_logged_in():
     client = CoreClient("implicit")
     client.feed(b"EHLO a\r\nAUTH PLAIN AGJhZABwYXNz\r\n")
     assert client.feed(TO) == b"502 Authentication required\r\n503 Send MAIL first\r\n"
+
+
+def counted(client: CoreClient) -> dict[tuple[str, int], int]:
+    return {(verb, code): times for verb, code, times in client.session.counted_replies()}
+
+
+@pytest.mark.parametrize("piece", [0, 1, 5])
+def test_replies_are_counted_by_what_they_answer_however_the_octets_come(piece):
+    client = CoreClient("implicit")
+    client.feed(b"EHLO client.test\r\nAUTH PLAIN AGdvb2QAcGFzcw==\r\n", piece)
+    client.feed(TO + b"DATA\r\nMAIL FROM:<x@y.example>\r\n.\r\n" + TO + b"BDAT 3\r\nabcBDAT 2 LAST\r\n\r\n", piece)
+    client.feed(b"noop\r\nXYZZY\r\nMAIL\r\n\x80\r\nQUIT\r\n", piece)
+    assert counted(client) == {
+        ("none", 220): 1,
+        ("EHLO", 250): 1,
+        ("AUTH", 235): 1,
+        ("MAIL", 250): 2,
+        ("RCPT", 250): 2,
+        ("DATA", 354): 1,
+        ("end-of-data", 250): 1,
+        ("BDAT", 250): 2,
+        ("NOOP", 250): 1,
+        ("other", 500): 2,
+        ("MAIL", 501): 1,
+        ("QUIT", 221): 1,
+    }
+
+
+def test_the_lines_of_a_login_count_as_AUTH():
+    client = CoreClient("implicit")
+    client.feed(b"EHLO client.test\r\nAUTH LOGIN\r\nZ29vZA==\r\nYmFk\r\n")
+    assert counted(client)["AUTH", 334] == 2
+    assert counted(client)["AUTH", 235] == 1
+
+
+def test_a_last_word_that_nobody_has_asked_for_answers_no_command(client):
+    client.feed(b"NOOP\r\n")
+    client.session.shut(replies.TIMED_OUT)
+    assert counted(client)["none", 421] == 1
+    assert ("NOOP", 421) not in counted(client)
+    assert client.session.last_word == replies.TIMED_OUT
+
+
+def test_what_is_no_smtp_is_counted_under_no_name_of_its_own(client):
+    client.feed(b"GET / HTTP/1.1\r\n")
+    assert counted(client)["other", 421] == 1
+
+
+@pytest.mark.parametrize(
+    ("octets", "why"),
+    [
+        (b"QUIT\r\n", "quit"),
+        (b"GET / HTTP/1.1\r\n", "no-smtp"),
+        (b"x\r\n" * 20, "errors"),
+        (b"NOOP\r\n" * 1001, "commands"),
+        (b"NOOP " + b"x" * 100_000, "errors"),
+        (b"BDAT x\r\n", "refused"),
+        (b"NOOP\r\n", "client-gone"),
+    ],
+)
+def test_how_a_session_ended_is_told_in_a_word(client, octets, why):
+    client.feed(octets)
+    assert ending(client.session.last_word) == why

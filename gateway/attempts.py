@@ -114,6 +114,8 @@ class Result:
 
     def joined(self, other: Result) -> Result:
         """This and a later one, whose outcomes count where both have one."""
+        if not (self.outcomes or self.attempts):
+            return other
         return Result(
             {**self.outcomes, **other.outcomes}, {**self.vendors, **other.vendors}, (*self.attempts, *other.attempts)
         )
@@ -260,6 +262,8 @@ class _Calls:
 
 def _without_overruling(before: Result, one: Result) -> Result:
     """What an attempt adds: that a later vendor refuses does not take back that an earlier one may take it yet."""
+    if not before.outcomes:
+        return one
     news = {
         path: outcome
         for path, outcome in one.outcomes.items()

@@ -80,6 +80,7 @@ class Departures:
         self._vendors = vendors
         self._routes = routes
         self._can = {name: entry.vendor.can for name, entry in vendors.items()}
+        self._own_routes = {name: Route((name,)) for name in vendors}
 
     def message_octets(self, account: Account) -> int:
         """The largest message that any vendor takes by which this account's mail may leave."""
@@ -117,7 +118,8 @@ class Departures:
     def _plan(self, account: Account, submission: Submission, route: Route) -> Plan:
         departures: list[Departure] = []
         faults: list[tuple[str, Refused | Deferred]] = []
-        there = replace(route, vendors=tuple(name for name in route.vendors if name in self._vendors))
+        known = tuple(name for name in route.vendors if name in self._vendors)
+        there = route if known == route.vendors else replace(route, vendors=known)
         forbidden = what_stops(there, self._can, submission)
         for name in route.vendors:
             fault = self._fault(name, account, submission, forbidden.get(name, {}))
@@ -156,7 +158,9 @@ class Departures:
 
     def _route(self, account: Account, submission: Submission) -> Route:
         sender = Sender(account.listener, account.user_name, account.dialect)
-        route = choose_route(self._routes, sender, submission) or Route()
+        route = choose_route(self._routes, sender, submission) if self._routes else None
+        if route is None:
+            return self._own_routes.get(account.vendor) or Route((account.vendor,))
         # A route for all is for those who bring a key; a credential was made for its vendor
         if not route.vendors or (account.user_name and route.is_for_all):
             return replace(route, vendors=(account.vendor,))

@@ -61,8 +61,18 @@ class KeepingAgent:
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
     ) -> Deferred[IResponse]:
         """Begin a request. A connection found closed is replaced only for a request that may be made twice."""
+        fields = b"".join(
+            b"%b: %b\r\n" % (name, value)
+            for name, values in (headers.getAllRawHeaders() if headers is not None else ())
+            for value in values
+            if name != b"Accept-Encoding"
+        )
+        return self.send(method, uri, fields, bodyProducer)
+
+    def send(self, method: bytes, uri: bytes, fields: bytes, bodyProducer: IBodyProducer | None) -> Deferred[IResponse]:
+        """The same with the header fields as they are to be written, but for those of the body and its encoding."""
         target = self._targets.get(uri) or self._learn(uri)
-        head = _head(method, target, headers, bodyProducer)
+        head = _head(method, target, fields, bodyProducer)
         has_body = method != b"HEAD"
         connection = self._kept(target.origin)
         if connection is None:
@@ -157,15 +167,8 @@ class KeepingAgent:
             self._sweep_call = self._reactor.callLater(min(waiting) - now, self._sweep)
 
 
-def _head(method: bytes, target: Target, headers: Headers | None, body: IBodyProducer | None) -> bytes:
-    """The request line and the header section; Headers keeps names and values free of line ends."""
-    lines = [method, target.lines]
-    if headers is not None:
-        for name, values in headers.getAllRawHeaders():
-            # An answer that was compressed could be larger than any cap once it is read
-            if name != b"Accept-Encoding":
-                lines += [b"%b: %b\r\n" % (name, value) for value in values]
-    if body is not None:
-        lines.append(b"Content-Length: %d\r\n" % body.length)
-    lines.append(b"Accept-Encoding: identity\r\n\r\n")
-    return b"".join(lines)
+def _head(method: bytes, target: Target, fields: bytes, body: IBodyProducer | None) -> bytes:
+    """The request line and the header section."""
+    length = b"" if body is None else b"Content-Length: %d\r\n" % body.length
+    # An answer that was compressed could be larger than any cap once it is read
+    return b"%b%b%b%bAccept-Encoding: identity\r\n\r\n" % (method, target.lines, fields, length)

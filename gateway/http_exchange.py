@@ -29,6 +29,9 @@ class Connection(Protocol):
 
     transport: Any
 
+    def send(self, octets: bytes) -> None:
+        """Write octets."""
+
     def exchange_over(self, *, whole: bool, reusable: bool) -> None:
         """The exchange needs the connection no more.
 
@@ -67,7 +70,7 @@ class HttpExchange:
         """Write the request; a body that comes in one piece goes out together with the head."""
         if self._body is None:
             self._written = True
-            self._connection.transport.write(self._head)
+            self._connection.send(self._head)
             return
         self._left_octets = self._body.length
         if self._left_octets > UNPAUSED_OCTETS:
@@ -84,9 +87,9 @@ class HttpExchange:
             self._fail(Failure(WrongBodyLengthError()))
         elif self._head:
             head, self._head = self._head, b""
-            self._connection.transport.writeSequence((head, octets))
+            self._connection.send(head + octets)
         else:
-            self._connection.transport.write(octets)
+            self._connection.send(octets)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """A body is registered by who starts it."""
@@ -241,10 +244,16 @@ class HttpResponse:
         self.code = head.status
         self.phrase = head.phrase
         self.length = UNKNOWN_LENGTH
-        self.headers = Headers()
-        for name, value in head.fields:
+        self.fields = head.fields
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields, for who wants them as Twisted has them."""
+        headers = Headers()
+        for name, value in self.fields:
             if name != b"content-encoding":  # else treq would decode, and a small answer could grow beyond any cap
-                self.headers.addRawHeader(name, value)
+                headers.addRawHeader(name, value)
+        return headers
 
     def deliverBody(self, protocol: IProtocol) -> None:
         """Give the body to this protocol, whose connectionLost() tells how it ended."""

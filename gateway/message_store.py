@@ -9,10 +9,10 @@ from gateway.attempts import Gate, Result
 from gateway.events import Reporter, Stored
 from gateway.incoming import Clocks
 from gateway.message_log import Entry, MessageLog
-from gateway.outcome import Deferred, Outcome, Unknown
+from gateway.outcome import Accepted, Outcome, Refused, Unknown
 from gateway.queue.notices import Notices, notice_kinds
 from gateway.queue.schedule import Schedule
-from gateway.queue.steps import Progress, after_attempts, recipients_after, rules_of
+from gateway.queue.steps import Progress, after_attempts, rules_of
 from gateway.store.interface import Store, Transaction
 from gateway.store.records import WAITING, Recipient, State, Step, StoredEvent, StoredMessage
 from gateway.storing import Arrival, Records, event, pieces, received
@@ -66,10 +66,10 @@ class MessageStore:
         """Log a message that is done with: the client has it still, or the vendor has."""
         keeping = self._keeping
         now = keeping.clocks.wall_seconds()
-        rules = rules_of(arrival.plan, keeping.schedule)
-        fresh = [Recipient(path, State.QUEUED) for path in arrival.incoming.envelope.forward_paths]
-        after = recipients_after(fresh, result, rules, has_expired=False)
-        final = tuple(_final(one, result.outcomes[one.path], is_accepted=is_accepted) for one in after)
+        final = tuple(
+            _final(path, result.outcomes[path], result.vendors[path], is_accepted=is_accepted)
+            for path in arrival.incoming.envelope.forward_paths
+        )
         message = keeping.records.message(arrival, final)
         self._log.add(Entry(message, result.attempts, tuple(_events(message, now)), keeping.notices))
 
@@ -101,17 +101,17 @@ class MessageStore:
         )
 
 
-def _final(one: Recipient, outcome: Outcome, *, is_accepted: bool) -> Recipient:
-    """The state in the log of a recipient whose client has had its answer: what is not accepted is the client's."""
-    if one.state is State.RELAYED or (is_accepted and one.state is State.REFUSED):
-        return one
+def _final(path: str, outcome: Outcome, vendor: str, *, is_accepted: bool) -> Recipient:
+    """A recipient in the log whose client has had its answer: what is not accepted is the client's."""
+    if isinstance(outcome, Accepted):
+        return Recipient(path, State.RELAYED, vendor=vendor, vendor_message_id=outcome.vendor_message_id)
     return Recipient(
-        one.path,
-        State.REJECTED,
+        path,
+        State.REFUSED if is_accepted and isinstance(outcome, Refused) else State.REJECTED,
         is_unknown=isinstance(outcome, Unknown),
-        vendor=one.vendor,
-        cause=one.cause,
-        reason=outcome.reason if isinstance(outcome, Deferred | Unknown) else one.reason,
+        vendor=vendor,
+        cause=outcome.cause.name,
+        reason=outcome.reason,
     )
 
 

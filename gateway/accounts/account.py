@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+KNOWN_KEYS = 1000  # those of the sessions that are open have their keys in memory anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Account:
         return self.name
 
 
+@lru_cache(maxsize=KNOWN_KEYS)
 def fingerprint(key: str) -> str:
     """A key's name in logs: enough to tell keys apart, too little to find one (keys have far more than 32 bits)."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]

@@ -69,9 +69,18 @@ class Notices:
 
         True when there are posts: then the sender is to be woken after the commit.
         """
-        transaction.add_events(events)
-        now = max((one.at for one in events), default=0.0)
-        posts = event_posts(self.webhooks, message, events, now, self.new_id)
+        return self.add_events_of_all(transaction, [(message, events)])
+
+    def add_events_of_all(
+        self, transaction: Transaction, told: Sequence[tuple[StoredMessage, Sequence[StoredEvent]]]
+    ) -> bool:
+        """The same for several messages, in one statement for the feed."""
+        transaction.add_events([one for _, events in told for one in events])
+        posts = []
+        if self.webhooks:
+            for message, events in told:
+                now = max((one.at for one in events), default=0.0)
+                posts += event_posts(self.webhooks, message, events, now, self.new_id)
         if posts:
             transaction.add_webhook_posts(posts)
         return bool(posts)

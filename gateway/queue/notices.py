@@ -42,6 +42,11 @@ class Notices(Protocol):
     def add_events(self, transaction: Transaction, message: StoredMessage, events: Sequence[StoredEvent]) -> bool:
         """Append events of this message to the feed. True when there are webhook posts to deliver now."""
 
+    def add_events_of_all(
+        self, transaction: Transaction, told: Sequence[tuple[StoredMessage, Sequence[StoredEvent]]]
+    ) -> bool:
+        """The same for several messages at once."""
+
 
 def notice_kinds(route: Route, dialect: str) -> tuple[str, ...]:
     """What the route wants told; without a word of it, what the dialect does."""

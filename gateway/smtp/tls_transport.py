@@ -24,6 +24,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 RECORD_OCTETS = 16 * 1024  # what one record holds at most (RFC 8446 §5.1), and SSL_read(3) gives at once
+HEADER_OCTETS = 5  # of a record; the last two say how many follow
 BLOCK_OCTETS = 64 * 1024  # what OpenSSL is given at once: it never gives back the memory that it takes for that
 READ_OCTETS = 256 * 1024  # what is read at once where a client sends much: each read costs some 30 microseconds
 FLIGHT_OCTETS = 32 * 1024  # what is taken from OpenSSL at once; a handshake's answer with a long chain has less
@@ -63,6 +64,7 @@ class TlsTransport(Protocol):
         self._contexts = contexts
         self.protocol: Any = protocol
         self._connection: Any = None  # OpenSSL's, from makeConnection() on
+        self._to_record_end: int | None = 0  # octets of the record that has begun; None: not known any more
         self._unsent: list[bytes] = []  # what was written before TLS is up
         self._up = False
         self._reading = False  # what is written now leaves behind the read
@@ -182,9 +184,24 @@ class TlsTransport(Protocol):
         self.transport.bufferSize = READ_OCTETS if len(data) >= BLOCK_OCTETS else BLOCK_OCTETS
 
     def _put(self, data: bytes | memoryview, blocks: list[bytes]) -> None:
+        alone = self._is_one_record(data)
         self._connection.bio_write(data)
         if not self._over and (self._up or self._shake_hands()):
-            self._decrypt(blocks)
+            self._decrypt(blocks, alone=alone)
+
+    def _is_one_record(self, data: bytes | memoryview) -> bool:
+        """Whether these octets are one record, whole, and no other; counts where records end (RFC 8446 §5.1)."""
+        end, length = self._to_record_end, len(data)
+        if end is None:
+            return False
+        start = end
+        while end < length:
+            if end + HEADER_OCTETS > length:  # cut within a header: this client is read in the general way from now on
+                self._to_record_end = None
+                return False
+            start, end = end, end + HEADER_OCTETS + int.from_bytes(data[end + 3 : end + HEADER_OCTETS], "big")
+        self._to_record_end = end - length
+        return end == length and start == 0
 
     def _shake_hands(self) -> bool:
         """A step of the handshake; whether it is done."""
@@ -205,10 +222,14 @@ class TlsTransport(Protocol):
             self._close()
         return True
 
-    def _decrypt(self, blocks: list[bytes]) -> None:
-        """Add what the records received so far hold; the last may tell that there will be no more."""
+    def _decrypt(self, blocks: list[bytes], *, alone: bool) -> None:
+        """Add what the records received so far hold; the last may tell that there will be no more.
+
+        alone: it is one record, which is given whole, so that nothing is left to ask for.
+        """
         try:
-            while True:
+            blocks.append(self._connection.recv(RECORD_OCTETS))
+            while not alone:
                 blocks.append(self._connection.recv(RECORD_OCTETS))
         except SSL.WantReadError:
             pass

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from gateway.store.interface import StoreError
 
 Row = tuple[Any, ...]
+FIT = frozenset({int, float, bytes, type(None)})
+"""The types of parameters that are stored as they are; bool is none of them."""
 
 
 class Taken(ValueError):
@@ -71,6 +73,14 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close the connection; whatever was not committed is undone."""
+
+
+def storable_rows(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    """Rows of parameters as every database takes them; printable text is fit as it is, and asks for no call each."""
+    return [
+        [one if type(one) in FIT or (type(one) is str and one.isprintable()) else storable(one) for one in row]
+        for row in rows
+    ]
 
 
 def storable(value: object) -> object:

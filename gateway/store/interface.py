@@ -53,6 +53,10 @@ class Transaction(Protocol):
         """Keep a message, with its content in pieces of at most PIECE_OCTETS when it will be needed, and attempts that
         were made already. Recipients in any state but REJECTED count as accepted."""
 
+    def add_ended(self, ended: Sequence[tuple[StoredMessage, Sequence[Attempt]]]) -> None:
+        """Keep messages of which nothing waits, without content and with the attempts that were made: for each as
+        add_message() does, in few statements for all. ValueError when something waits."""
+
     # -- the queue
 
     def due_lanes(self, now: float, limit: int) -> list[DueLane]:

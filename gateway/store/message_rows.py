@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from gateway.store.interface import PIECE_OCTETS
 from gateway.store.part import Part, marks
@@ -22,6 +21,11 @@ from gateway.store.rows import (
 from gateway.store.searching import conditions
 
 JOINED = f"SELECT {MESSAGE_COLUMNS} FROM messages m LEFT JOIN queue q ON q.message_id = m.message_id"
+ADD_MESSAGE = f"INSERT INTO messages VALUES ({marks(range(25))})"
+ADD_RECIPIENT = (
+    f"INSERT INTO recipients (message_id, position, path_key, {RECIPIENT_COLUMNS}) VALUES ({marks(range(10))})"
+)
+ADD_ATTEMPT = f"INSERT INTO attempts (message_id, number, {ATTEMPT_COLUMNS}) VALUES ({marks(range(11))})"
 KEY_CHARACTERS = 500  # of a path are searched: any real one has fewer (RFC 5321 §4.5.3.1.3), and an index takes no more
 IDS_AT_ONCE = 500  # parameters of one statement; SQLite before 3.32 takes 999
 
@@ -31,19 +35,18 @@ class MessageRows(Part):
 
     def add_message(self, message: StoredMessage, content: Iterable[bytes] | None, attempts: Sequence[Attempt]) -> None:
         """Keep a message, its content and attempts that were made already; see interface."""
-        waits = any(one.state in WAITING for one in message.recipients)
         _check(message, content)
-        made = replace(message, attempts=max(message.attempts, len(attempts)))
-        row = (*message_row(made), _accepted(message), content is not None, 0)
-        ended_at = None if waits else message.received_at
-        self._changed(f"INSERT INTO messages VALUES ({marks((*row, ended_at))})", *row, ended_at)
-        self._add_recipients(message)
-        for attempt in attempts:
-            self._log_attempt(message.message_id, attempt)
+        self._add_rows([(message, attempts)], has_content=content is not None)
         if content is not None:
             self._add_content(message.message_id, content)
-        if waits:
+        if _waits(message):
             self._enqueue(message)
+
+    def add_ended(self, ended: Sequence[tuple[StoredMessage, Sequence[Attempt]]]) -> None:
+        """Keep messages of which nothing waits, and the attempts that were made; see interface."""
+        for message, _ in ended:
+            _check(message, None)
+        self._add_rows(ended, has_content=False)
 
     def content(self, message_id: str) -> Iterator[bytes]:
         """The content's pieces, from the beginning; none when it is gone."""
@@ -79,19 +82,33 @@ class MessageRows(Part):
         sql = f"SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE message_id = ? ORDER BY number"
         return [attempt_of(row) for row in self._all(sql, message_id)]
 
-    def _add_recipients(self, message: StoredMessage) -> None:
-        sql = (
-            f"INSERT INTO recipients (message_id, position, path_key, {RECIPIENT_COLUMNS}) VALUES ({marks(range(10))})"
-        )
-        rows = [
-            (message.message_id, position, one.path.lower()[:KEY_CHARACTERS], *recipient_row(one))
-            for position, one in enumerate(message.recipients)
-        ]
-        self._database.execute_many(sql, rows)
+    def _add_rows(self, added: Sequence[tuple[StoredMessage, Sequence[Attempt]]], *, has_content: bool) -> None:
+        """All but content and queue. Each table is filled by one statement for all rows: that each has one of its own
+        is what costs most."""
+        messages, recipients, logged = [], [], []
+        for message, attempts in added:
+            accepted = self._count_accepted(message)
+            ended_at = None if _waits(message) else message.received_at
+            messages.append((*message_row(message, len(attempts)), accepted, has_content, 0, ended_at))
+            for position, one in enumerate(message.recipients):
+                key = one.path.lower()[:KEY_CHARACTERS]
+                recipients.append((message.message_id, position, key, *recipient_row(one)))
+            for number, attempt in enumerate(attempts, 1):
+                logged.append((message.message_id, number, *attempt_row(attempt)))
+        self._database.execute_many(ADD_MESSAGE, messages)
+        self._database.execute_many(ADD_RECIPIENT, recipients)
+        if logged:
+            self._database.execute_many(ADD_ATTEMPT, logged)
+
+    def _count_accepted(self, message: StoredMessage) -> int:
+        """Count recipients by their states in the totals; gives how many were accepted."""
+        accepted = 0
         for one in message.recipients:
             if one.state is not State.REJECTED:
                 self._counted[one.state] += 1
-                self._counted["accepted"] += 1
+                accepted += 1
+        self._counted["accepted"] += accepted
+        return accepted
 
     def _add_content(self, message_id: str, content: Iterable[bytes]) -> None:
         pieces = 0
@@ -110,8 +127,7 @@ class MessageRows(Part):
 
     def _log_attempt(self, message_id: str, attempt: Attempt) -> None:
         number = self._number("SELECT MAX(number) FROM attempts WHERE message_id = ?", message_id) + 1
-        row = (message_id, number, *attempt_row(attempt))
-        self._changed(f"INSERT INTO attempts (message_id, number, {ATTEMPT_COLUMNS}) VALUES ({marks(row)})", *row)
+        self._changed(ADD_ATTEMPT, message_id, number, *attempt_row(attempt))
 
     def _recipients(self, message_ids: Sequence[str]) -> dict[str, list[Recipient]]:
         found: dict[str, list[Recipient]] = {}
@@ -123,8 +139,8 @@ class MessageRows(Part):
         return found
 
 
-def _accepted(message: StoredMessage) -> int:
-    return sum(one.state is not State.REJECTED for one in message.recipients)
+def _waits(message: StoredMessage) -> bool:
+    return any(one.state in WAITING for one in message.recipients)
 
 
 def _check(message: StoredMessage, content: object) -> None:

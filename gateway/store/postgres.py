@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from twisted.internet.interfaces import IReactorFromThreads
 
-from gateway.store.database import Cursor, Row, Taken, storable
+from gateway.store.database import Cursor, Row, Taken, storable, storable_rows
 from gateway.store.interface import StoreError
 from gateway.store.threaded import ThreadedStore
 
@@ -94,7 +94,7 @@ class PostgresDatabase:
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row of parameters; all are under way together."""
-        prepared = [[storable(one) for one in row] for row in rows]
+        prepared = storable_rows(rows)
         try:
             if len(prepared) == 1:  # a pipeline of one is slower than none
                 self._connection.execute(_with_marks(sql), prepared[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IReactorFromThreads
 
-from gateway.store.database import Cursor, Taken, storable
+from gateway.store.database import Cursor, Taken, storable, storable_rows
 from gateway.store.interface import StoreError, StoreFullError
 from gateway.store.threaded import ThreadedStore
 
@@ -97,8 +97,12 @@ class SqliteDatabase:
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each row of parameters."""
-        for row in rows:
-            self.execute(sql, row)
+        if not self._is_set_up:
+            self._set_up()
+        try:
+            self._connection.executemany(sql, storable_rows(rows))
+        except sqlite3.IntegrityError as error:
+            raise Taken(str(error)) from None
 
     def commit(self) -> None:
         """Commit."""

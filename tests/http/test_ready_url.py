@@ -1,4 +1,4 @@
-"""URLs in the form that the HTTP client hands to treq."""
+"""URLs in the form that the HTTP client hands to its agent."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ from gateway.http_client import ready_url
 )
 def test_host_port_and_path_come_through_as_they_are(text, host, port, path):
     url = ready_url(text)
-    uri = URI.fromBytes(url.to_uri().to_text().encode("ascii"))
+    uri = URI.fromBytes(url)
     assert (uri.host, uri.port, uri.originForm) == (host, port, path)
     assert ready_url(text) is url

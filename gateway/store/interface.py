@@ -15,6 +15,7 @@ from gateway.store.records import (
     Bounce,
     Claim,
     DueLane,
+    Recipient,
     Selection,
     State,
     Step,
@@ -72,6 +73,9 @@ class Transaction(Protocol):
     def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
         """An attempt is about to be made; its lease begins anew. Gives the ids that are still ours; the rest must not
         be attempted."""
+
+    def mark(self, claim: Claim, recipients: Sequence[Recipient]) -> bool:
+        """Write what is known of recipients that wait, and keep the claim. False, and nothing, when it was lost."""
 
     def finish(self, claim: Claim, step: Step) -> bool:
         """Write what came of a claim and give it back. False when the claim was lost meanwhile: then only the attempt

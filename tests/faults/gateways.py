@@ -89,7 +89,7 @@ class Gateway:
         self.ports = {"poststack": poststack, "postscale": postscale}
         self.database = folder / "state" / "store.sqlite"
         self.log_file = folder / "log.txt"
-        self._config = folder / "gateway.toml"
+        self.config = folder / "gateway.toml"
         self._starts = starts
         self._child: Child | None = None
         text = SETTINGS.format(
@@ -104,7 +104,7 @@ class Gateway:
             lease_seconds=lease_seconds,
             **self.ports,
         )
-        self._config.write_text(text)
+        self.config.write_text(text)
 
     @property
     def child(self) -> Child:
@@ -118,7 +118,7 @@ class Gateway:
 
     def start(self) -> None:
         """It serves a moment later."""
-        self._child = self._starts.start(self._config, self.log_file)
+        self._child = self._starts.start(self.config, self.log_file)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Gateway]:

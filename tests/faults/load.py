@@ -20,10 +20,11 @@ BODY = "A line of a letter that somebody waits for.\r\n" * 20
 
 @dataclass(slots=True)
 class Told:
-    """What the clients of one vendor were told: tokens with a 250, and all that were sent; replies that were none."""
+    """What the clients of one vendor were told: tokens with a 250, with another reply, and all that were sent."""
 
     accepted: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)
     refusals: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     """From the end of data to each 250."""
@@ -32,10 +33,17 @@ class Told:
 class Load:
     """So many clients for each vendor. ports: by vendor, those of the gateways that take its mail, used in turn."""
 
-    def __init__(self, ports: Mapping[str, Sequence[int]], clients: int = 2, pause_seconds: float = PAUSE_SECONDS):
+    def __init__(
+        self,
+        ports: Mapping[str, Sequence[int]],
+        clients: int = 2,
+        pause_seconds: float = PAUSE_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         self.told = {vendor: Told() for vendor in ports}
         self._ports = ports
         self._pause_seconds = pause_seconds
+        self._timeout_seconds = timeout_seconds
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._send, args=(vendor, f"{vendor}-{client}"), daemon=True)
@@ -68,7 +76,7 @@ class Load:
         while not self._ended.is_set():
             port = self._ports[vendor][next(sessions) % len(self._ports[vendor])]
             try:
-                with smtplib.SMTP("127.0.0.1", port, "client.test", TIMEOUT_SECONDS) as client:
+                with smtplib.SMTP("127.0.0.1", port, "client.test", self._timeout_seconds) as client:
                     client.login(vendor, KEYS[vendor])
                     for _ in range(SESSION_MESSAGES):
                         self._submit(client, told, f"{name}-{next(numbers)}")
@@ -89,4 +97,5 @@ class Load:
             told.accepted.add(token)
             told.seconds.append(time.monotonic() - began)
         else:
+            told.rejected.add(token)
             told.refusals[code] += 1

@@ -19,7 +19,7 @@ from tests.faults.proof import prove, until, whole_totals
 LONG = os.environ.get("MAILGATEWAY_SOAK") == "long"
 ROUNDS = 20 if LONG else 1
 KILLS = 50  # in a round
-LONGEST_LIFE_SECONDS = 0.7  # from the fork on, so that some do not live to see their first client
+LONGEST_LIFE_SECONDS = 0.6  # from the fork on, so that some do not live to see their first client
 TOTALS_EVERY = 10  # kills; another process that opens the file recovers it, which is the gateway's own task in between
 
 

@@ -18,7 +18,8 @@ from typing import Any
 
 Answer = tuple[int, dict[str, str], dict[str, Any]]
 TAKEN = 202
-ABSURD = ("soon", "-5", "1e400", "99999999999999999999", "Sun, 99 Nov 9999 99:99:99 GMT", "\x80")
+SLOW_SECONDS = 1.5  # longer than the gateways of the tests wait
+ABSURD = ("soon", "-5", "1e400", "0", "Sun, 99 Nov 9999 99:99:99 GMT", "\x80", "1, 2", "")
 
 
 class Vendor:
@@ -147,7 +148,7 @@ class StandIn:
         if fault == "cut after":
             return False
         if fault == "slow":
-            await asyncio.sleep(3600)
+            await asyncio.sleep(SLOW_SECONDS)
         await asyncio.sleep(self.seconds * (1 - share))
         half = fault == "half"
         if is_batch:
@@ -166,6 +167,7 @@ FAULTS = {
     "429 seconds": lambda: (429, {"Retry-After": "1"}),
     "429 date": lambda: (429, {"Retry-After": _date()}),
     "429 none": lambda: (429, {}),
+    "429 for ever": lambda: (429, {"Retry-After": "99999999999999999999"}),
     **{
         f"429 absurd {number}": (lambda value=value: (429, {"Retry-After": value}))
         for number, value in enumerate(ABSURD)
@@ -179,6 +181,7 @@ async def _say(
     """Answer; half: the connection is cut in the middle of the body. Gives whether it can be used again."""
     body = json.dumps(document).encode()
     lines = [f"HTTP/1.1 {status} Said", *(f"{name}: {value}" for name, value in fields.items())]
+    lines.append(f"Date: {email.utils.formatdate(usegmt=True)}")
     head = "\r\n".join([*lines, "Content-Type: application/json", f"Content-Length: {len(body)}", "", ""])
     writer.write(head.encode("latin-1") + (body[: len(body) // 2] if half else body))
     await writer.drain()

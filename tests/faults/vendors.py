@@ -52,6 +52,14 @@ class Vendors:
         found = self._ask("/seen")[name]
         return Seen(Counter(found["deliveries"]), found["requests"], found["changed"], found["most_at_once"])
 
+    def go(self) -> None:
+        """Nobody is there any more; what was delivered is forgotten."""
+        self.close()
+
+    def come_back(self) -> None:
+        """On the same port."""
+        self._process = self._started()
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()

@@ -179,6 +179,8 @@ class Store(Protocol):
     """A store in use. Fails with StoreError, at open() and at any job. name is what to call it, without password."""
 
     name: str
+    damage: str
+    """What open() found to be lost, in words for the operator; "" when all is well."""
 
     def open(self) -> None:
         """Connect and bring the schema up to date; blocks."""

@@ -21,12 +21,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from results import report, table
+from accepting import fsync_milliseconds, measure_accepting
+from backlog import measure_backlog
+from results import report, stored_section, table
 from scaling import measure_scaling
 from servers import GATEWAY, HERE, SERVERS, STOCK, Place, Server, free_port, running, running_api
 from workloads import WORKLOADS, Workload
 
 DEFAULT_ROUNDS = 3
+STORED = "stored"  # what accepting to stable storage costs, and a backlog; see accepting.py and backlog.py
 SCALING = "workers"  # what two of them carry more than one; see scaling.py
 
 
@@ -104,7 +107,7 @@ def _chosen(names: str, all_names: Sequence[str]) -> Iterator[str]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    workloads, servers = [*(one.name for one in WORKLOADS), SCALING], [one.name for one in SERVERS]
+    workloads, servers = [*(one.name for one in WORKLOADS), SCALING, STORED], [one.name for one in SERVERS]
     parser.add_argument("--workloads", default=",".join(workloads), help=f"of: {', '.join(workloads)}")
     parser.add_argument("--servers", default=",".join(servers), help=f"of: {', '.join(servers)}")
     parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help=f"default {DEFAULT_ROUNDS}")
@@ -114,7 +117,7 @@ def _options() -> argparse.Namespace:
 def main() -> None:
     """Measure what was chosen. Only a run of everything is written to RESULTS.md."""
     options = _options()
-    workload_names = set(_chosen(options.workloads, [*(one.name for one in WORKLOADS), SCALING]))
+    workload_names = set(_chosen(options.workloads, [*(one.name for one in WORKLOADS), SCALING, STORED]))
     server_names = set(_chosen(options.servers, [one.name for one in SERVERS]))
     workloads = [one for one in WORKLOADS if one.name in workload_names]
     chosen = [one for one in SERVERS if one.name in server_names]
@@ -127,10 +130,13 @@ def main() -> None:
         for workload in workloads:
             measure(workload, servers, options.rounds, folder, figures)
         scaling = measure_scaling(folder, options.rounds).sentence() if SCALING in workload_names else ""
+    stored = ""
+    if STORED in workload_names:
+        stored = stored_section(measure_accepting(options.rounds), fsync_milliseconds(), measure_backlog())
     lines = table(workloads, [one.name for one in chosen], figures.medians, STOCK.name, missing)
-    print("", *lines, "", scaling, sep="\n")
-    if scaling and len(workloads) == len(WORKLOADS) and len(chosen) == len(SERVERS):
-        (HERE / "RESULTS.md").write_text(report(lines, scaling, options.rounds, missing), encoding="utf-8")
+    print("", *lines, "", scaling, stored, sep="\n")
+    if scaling and stored and len(workloads) == len(WORKLOADS) and len(chosen) == len(SERVERS):
+        (HERE / "RESULTS.md").write_text(report(lines, scaling, stored, options.rounds, missing), encoding="utf-8")
         print("\nwritten to benchmarks/RESULTS.md")
     elif GATEWAY not in servers or STOCK not in servers:
         print("\nwithout stock Twisted and the gateway there are no ratios", file=sys.stderr)

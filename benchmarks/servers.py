@@ -154,7 +154,7 @@ def running_api(folder: Path, delay_seconds: float = 0.0) -> Iterator[Api]:
     """The API in its own process."""
     port = free_port()
     command = [sys.executable, str(HERE / "api.py"), "--port", str(port), "--delay-seconds", str(delay_seconds)]
-    with _running(command, port, folder / "api.log"):
+    with running_command(command, port, folder / "api.log"):
         yield Api(f"http://127.0.0.1:{port}/v1")
 
 
@@ -162,12 +162,13 @@ def running_api(folder: Path, delay_seconds: float = 0.0) -> Iterator[Api]:
 def running(server: Server, place: Place) -> Iterator[int]:
     """A server in its own process; gives its process id."""
     place.folder.mkdir()
-    with _running(server.command(place), place.port, place.folder / "log.txt") as pid:
+    with running_command(server.command(place), place.port, place.folder / "log.txt") as pid:
         yield pid
 
 
 @contextmanager
-def _running(command: list[str], port: int, log_file: Path) -> Iterator[int]:
+def running_command(command: list[str], port: int, log_file: Path) -> Iterator[int]:
+    """A program in its own process, once it listens; gives its process id."""
     with log_file.open("wb") as log:
         environment = os.environ | {"NODE_PATH": str(NODE_MODULES)}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)

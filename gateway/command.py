@@ -216,5 +216,7 @@ def _store(settings: Settings) -> Store:
     except (StoreError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"store: {store.name}", err=True)
+    if store.damage:
+        click.echo(store.damage, err=True)
     click.get_current_context().call_on_close(store.close)
     return store

@@ -14,7 +14,7 @@ from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.seal import Seal
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.delivery import OctetsInFlight
-from gateway.events import Reporter
+from gateway.events import Alarm, Reporter
 from gateway.ids import new_id
 from gateway.incoming import Clocks
 from gateway.partial import TakenPaths
@@ -104,6 +104,8 @@ class Lasting:
         """
         reactor, in_thread = surroundings.reactor, surroundings.in_thread
         store = open_store(settings.store_url, store_password(settings), reactor)
+        if store.damage:
+            surroundings.report(Alarm(store.damage))
         seal = Seal(settings.state_dir)
         counts = Counts.under(settings.limits, reactor.seconds, hash_key)
         taken = TakenPaths(reactor.seconds)

@@ -42,6 +42,8 @@ def _state(settings: Settings) -> Iterator[Finding]:
     except StoreError as error:
         yield problem("store", str(error), "run the check as the gateway's user; restore the store if it is damaged")
     else:
+        if store.damage:
+            yield problem("store", store.damage, "compare the message log with what clients were told")
         yield good("store", f"{store.name} can be read; {count} active credentials")
 
 

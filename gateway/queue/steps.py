@@ -159,14 +159,6 @@ def in_doubt(message: StoredMessage, rules: Rules, now: float) -> Progress:
     return Progress(replace(message, recipients=after, next_attempt_at=next_at), step, (), events)
 
 
-def with_doubt(doubt: Progress, progress: Progress) -> Progress:
-    """The step of an attempt that followed a doubt, which was not written by itself."""
-    named = {one.path for one in progress.step.recipients}
-    doubted = (one for one in doubt.step.recipients if one.path not in named)
-    step = replace(progress.step, recipients=(*progress.step.recipients, *doubted))
-    return replace(progress, step=step, events=(*doubt.events, *progress.events))
-
-
 def queued(message: StoredMessage) -> Mapping[str, Recipient]:
     """The recipients that an attempt is to be made for, by forward-path."""
     return {one.path: one for one in message.recipients if one.state is State.QUEUED}

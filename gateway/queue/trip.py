@@ -20,7 +20,7 @@ from gateway.outcome import Cause, Deferred, Outcome, Refused, Unknown
 from gateway.queue.lanes import Reservation
 from gateway.queue.notices import Notices, notice_kinds
 from gateway.queue.schedule import Schedule
-from gateway.queue.steps import Progress, after_attempts, in_doubt, put_off, queued, rules_of, with_doubt
+from gateway.queue.steps import Progress, after_attempts, in_doubt, put_off, queued, rules_of
 from gateway.routing import Route
 from gateway.store.interface import Store, StoreError, Transaction
 from gateway.store.records import Claim, Recipient, State, StoredMessage
@@ -83,6 +83,9 @@ class Trip:
         self._options = SendOptions()
         self._kinds: tuple[str, ...] = ()
         self._has_begun = False
+        self._message = claim.message
+        self._doubt: Progress | None = None  # about the attempt before this trip, until it is written
+        self._posts = False  # whether there are some already, before the end
 
     async def make(self) -> Told:
         """Attempt the message. StoreError: nothing is written; the lease will end."""
@@ -131,32 +134,53 @@ class Trip:
 
     async def _without_attempt(self, outcome: Outcome, route: Route) -> Told:
         """What cannot leave at all ends or waits as if a vendor had said so."""
-        message = self._claim.message
+        plan = Plan(route, ())
+        message = self._known(plan)
         self._kinds = notice_kinds(route, str(message.account.get("dialect", "")))
         paths = queued(message)
-        plan = Plan(route, ())
+        if not paths:
+            return await self._hold()
         result = Result(dict.fromkeys(paths, outcome), dict.fromkeys(paths, ""))
         return await self._write(self._after(message, result, plan))
 
     async def _with_plan(self, incoming: Incoming, plan: Plan) -> Told:
-        means, message = self._means, self._claim.message
-        doubt = None
-        if self._claim.was_in_flight:
-            doubt = in_doubt(message, rules_of(plan, means.schedule), means.clocks.wall_seconds())
-            vendor = message.lane.partition("/")[0]
-            means.report(InDoubt(message.session_id, message.message_id, message.account_name, vendor))
-            message = doubt.message
-            if not queued(message):
-                return await self._write(doubt)
-        ours = await means.store.write(lambda transaction: transaction.begin([self._claim]))
-        if message.message_id not in ours:
+        message = self._known(plan)
+        if not queued(message):
+            return await self._hold()
+        self._has_begun = await self._means.store.write(self._begin)
+        if not self._has_begun:
             return Told()
-        self._has_begun = True
+        self._doubt = None
         result = await self._attempts(message, incoming, plan)
-        progress = self._after(message, result, plan) if result.attempts else self._put_off(message, plan)
-        if doubt is not None:
-            progress = with_doubt(doubt, progress)
-        return await self._write(progress)
+        return await self._write(
+            self._after(message, result, plan) if result.attempts else self._put_off(message, plan)
+        )
+
+    def _known(self, plan: Plan) -> StoredMessage:
+        """The message with what is known of its attempts; one that never ended may have handed it over."""
+        message = self._message
+        if self._claim.was_in_flight and message is self._claim.message:
+            self._doubt = in_doubt(message, rules_of(plan, self._means.schedule), self._means.clocks.wall_seconds())
+            self._message = self._doubt.message
+            vendor = message.lane.partition("/")[0]
+            self._means.report(InDoubt(message.session_id, message.message_id, message.account_name, vendor))
+        return self._message
+
+    async def _hold(self) -> Told:
+        """The route wants nobody attempted again whose attempt never ended."""
+        doubt, self._doubt = self._doubt, None
+        return await self._write(doubt) if doubt is not None else Told()
+
+    def _begin(self, transaction: Transaction) -> bool:
+        """Whether the attempt may be made. A doubt is written now, because this attempt may end as the last one did."""
+        if not transaction.begin([self._claim]):
+            return False
+        self._tell_doubt(transaction)
+        return True
+
+    def _tell_doubt(self, transaction: Transaction) -> None:
+        if self._doubt is not None and transaction.mark(self._claim, self._doubt.step.recipients):
+            self._posts = self._means.notices.add_events(transaction, self._doubt.message, self._doubt.events)
 
     def _put_off(self, message: StoredMessage, plan: Plan) -> Progress:
         """No lane was open: nothing was tried, and nothing is known that was not known before."""
@@ -199,6 +223,7 @@ class Trip:
         message, now = progress.message, means.clocks.wall_seconds()
 
         def job(transaction: Transaction) -> Told:
+            self._tell_doubt(transaction)
             if not transaction.finish(claim, progress.step):
                 return Told()
             posts = bool(progress.events) and means.notices.add_events(transaction, message, progress.events)
@@ -207,13 +232,14 @@ class Trip:
                 dsn = means.notices.of(transaction, message, progress.ended, kinds, now, options)
             if progress.delayed:
                 dsn = means.notices.warn(transaction, message, progress.delayed, kinds, now) or dsn
-            return Told(True, message.next_attempt_at, bool(dsn), posts)
+            return Told(True, message.next_attempt_at, bool(dsn), posts or self._posts)
 
         def step_alone(transaction: Transaction) -> Told:
+            self._tell_doubt(transaction)
             if not transaction.finish(claim, progress.step):
                 return Told()
             transaction.add_events(progress.events)
-            return Told(True, message.next_attempt_at)
+            return Told(True, message.next_attempt_at, posts=self._posts)
 
         try:
             told = await self._written(job)

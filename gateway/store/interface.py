@@ -15,6 +15,7 @@ from gateway.store.records import (
     Bounce,
     Claim,
     DueLane,
+    Recipient,
     Selection,
     State,
     Step,
@@ -76,6 +77,9 @@ class Transaction(Protocol):
     def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
         """An attempt is about to be made; its lease begins anew. Gives the ids that are still ours; the rest must not
         be attempted."""
+
+    def mark(self, claim: Claim, recipients: Sequence[Recipient]) -> bool:
+        """Write what is known of recipients that wait, and keep the claim. False, and nothing, when it was lost."""
 
     def finish(self, claim: Claim, step: Step) -> bool:
         """Write what came of a claim and give it back. False when the claim was lost meanwhile: then only the attempt
@@ -179,6 +183,8 @@ class Store(Protocol):
     """A store in use. Fails with StoreError, at open() and at any job. name is what to call it, without password."""
 
     name: str
+    damage: str
+    """What open() found to be lost, in words for the operator; "" when all is well."""
 
     def open(self) -> None:
         """Connect and bring the schema up to date; blocks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from gateway.store.database import Cursor, Taken, storable, storable_rows
 from gateway.store.interface import StoreError, StoreFullError
 from gateway.store.threaded import ThreadedStore
+from gateway.store.wal import unreadable_commits
 
 SCHEMA = ("credentials.sql", "mechanisms.sql", "tokens.sql", "mail.sql")
 """The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
@@ -55,6 +57,7 @@ class SqliteStore(ThreadedStore):
         while True:
             with closing(self._connect(reading=False)) as database:
                 try:
+                    self.damage = self.damage or database.damage()  # before anything is written over it
                     database.upgrade()
                     return
                 except sqlite3.OperationalError as error:
@@ -153,6 +156,22 @@ class SqliteDatabase:
             self._connection.execute("VACUUM")  # the way for a file that has tables already
         for number, name in enumerate(SCHEMA[version:], version + 1):
             self._take_step(number, importlib.resources.files("gateway.store").joinpath(name).read_text("utf-8"))
+
+    def damage(self) -> str:
+        """What of the write-ahead log cannot be recovered, in words; the log is kept, which goes with its last user."""
+        self._connection.execute("BEGIN IMMEDIATE")  # nobody writes meanwhile
+        try:
+            self._version()  # the log's index is there once something was read
+            commits = unreadable_commits(self._path)
+            if not commits:
+                return ""
+            log = self._path.with_name(f"{self._path.name}-wal")
+            kept = log.with_name(f"{log.name}-damaged")
+            shutil.copy(log, kept)
+        finally:
+            self._connection.execute("ROLLBACK")
+        lost = f"at least {commits} commits at the end of the write-ahead log cannot be read"
+        return f"{self._path}: {lost}: what was accepted last may be missing; the log as it was found is {kept}"
 
     def _take_step(self, number: int, script: str) -> None:
         try:

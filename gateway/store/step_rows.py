@@ -14,13 +14,19 @@ IS_WAITING = "state IN ('queued', 'held')"
 class StepRows(QueueRows):
     """What interface.Transaction says of ending claims and of steering."""
 
+    def mark(self, claim: Claim, recipients: Sequence[Recipient]) -> bool:
+        """Write what is known of recipients that wait, and keep the claim; see interface."""
+        message_id = claim.message.message_id
+        ours = self._lock(message_id) and self._is_ours(claim)
+        if ours:
+            self._change(message_id, recipients)
+        return ours
+
     def finish(self, claim: Claim, step: Step) -> bool:
         """Write what came of a claim and give it back; see interface."""
         if not self._lock(step.message_id):
             return False
-        sql = f"SELECT claim_token FROM queue WHERE message_id = ?{self._database.for_update}"
-        row = self._one(sql, step.message_id)
-        ours = row is not None and row[0] == claim.token
+        ours = self._is_ours(claim)
         changed = step.recipients if ours else (one for one in step.recipients if one.state is State.RELAYED)
         self._change(step.message_id, changed)
         for attempt in (*step.attempts_before, *((step.attempt,) if step.attempt is not None else ())):
@@ -55,6 +61,12 @@ class StepRows(QueueRows):
         """Whoever changes a message locks its row first, so that two who do come one after the other."""
         sql = f"SELECT 1 FROM messages WHERE message_id = ?{self._database.for_update}"
         return self._one(sql, message_id) is not None
+
+    def _is_ours(self, claim: Claim) -> bool:
+        """Whether nobody has taken the claim over."""
+        sql = f"SELECT claim_token FROM queue WHERE message_id = ?{self._database.for_update}"
+        row = self._one(sql, claim.message.message_id)
+        return row is not None and row[0] == claim.token
 
     def _is_at_rest(self, message_id: str) -> bool:
         """Whether the message waits, and no attempt of it runs under a lease."""

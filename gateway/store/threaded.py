@@ -26,6 +26,7 @@ class ThreadedStore:
 
     def __init__(self, reactor: IReactorFromThreads | None, writers: int, readers: int, name: str) -> None:
         self.name = name
+        self.damage = ""
         self._reactor = reactor
         self._threads = (writers, readers)
         self._writers: Jobs | None = None

@@ -12,6 +12,16 @@ from gateway.store.records import State, Totals
 PRUNED = "pruned_"
 """Before a name in totals: how many recipients of that state were deleted with their messages."""
 
+COUNTED_ANEW = """
+SELECT name, SUM(recipients) FROM totals GROUP BY name
+UNION ALL SELECT 'pruned_accepted', SUM(accepted) FROM messages
+UNION ALL SELECT 'pruned_' || state, COUNT(*) FROM recipients GROUP BY state
+"""
+"""One statement, so that all of it is of one moment. What there is counts like what was pruned."""
+
+STANDING = frozenset({"accepted", *State})
+"""The names in totals that tell of messages which are there, as they were counted with each change."""
+
 
 class TotalRows(Part):
     """What interface.Transaction says of totals and of keeping house."""
@@ -22,11 +32,10 @@ class TotalRows(Part):
 
     def recount(self) -> Totals:
         """The same, counted anew from the messages and what was pruned."""
-        kept = self._kept()
-        found = Counter({name.removeprefix(PRUNED): kept[name] for name in kept if name.startswith(PRUNED)})
-        found["accepted"] += self._number("SELECT SUM(accepted) FROM messages")
-        for state, recipients in self._all("SELECT state, COUNT(*) FROM recipients GROUP BY state"):
-            found[state] += int(recipients)
+        found: Counter[str] = Counter()
+        for name, recipients in [*self._all(COUNTED_ANEW), *self._counted.items()]:
+            if name not in STANDING:
+                found[name.removeprefix(PRUNED)] += int(recipients or 0)
         return _totals(found)
 
     def prune(self, content_before: float, log_before: float, limit: int) -> int:

@@ -11,7 +11,7 @@ from gateway.attempts import Result
 from gateway.message import Envelope
 from gateway.outcome import Accepted, Cause, Deferred, Refused, Unknown
 from gateway.queue.schedule import Schedule
-from gateway.queue.steps import Rules, after_attempts, in_doubt, put_off, queued, with_doubt
+from gateway.queue.steps import Rules, after_attempts, in_doubt, put_off, queued
 from gateway.store.records import WAITING, Attempt, Recipient, State, StoredMessage
 
 SCHEDULE = Schedule(60.0, 3600.0, 1000.0)
@@ -144,14 +144,3 @@ def test_an_attempt_whose_end_nobody_told_is_unknown_at_the_vendor_of_its_lane()
     held = in_doubt(message(), HOLD, 5.0)
     assert {one.state for one in held.message.recipients} == {State.HELD}
     assert held.step.next_attempt_at is None
-
-
-def test_the_step_after_a_doubt_has_both():
-    doubt = in_doubt(message(), RETRY, 5.0)
-    progress = with_doubt(doubt, put_off(doubt.message, 5.0, 7.0, "main/1"))
-    assert [one.is_unknown for one in progress.step.recipients] == [True] * 3
-    assert progress.step.next_attempt_at == 12.0
-    taken = after_attempts(doubt.message, result(dict.fromkeys(PATHS, Accepted("v"))), RETRY, 6.0, 0.5)
-    progress = with_doubt(doubt, taken)
-    assert {(one.state, one.is_unknown) for one in progress.step.recipients} == {(State.RELAYED, True)}
-    assert [one.name for one in progress.events] == ["unknown", "relayed"]

@@ -33,6 +33,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.steps: list[Any] = []
         self.events: list[str] = []
+        self.marked: list[Recipient] = []
         self.failing_writes = 0
         self.ours = True
 
@@ -58,6 +59,10 @@ class FakeStore:
     def begin(self, claims):
         self.has_begun = True
         return frozenset({"m1"} if self.ours else ())
+
+    def mark(self, claim, recipients):
+        self.marked += recipients
+        return True
 
     def finish(self, claim, step):
         self.steps.append(step)
@@ -149,8 +154,8 @@ class World:
         self.paused.append(seconds)
         return succeed(None)
 
-    def run(self, **changed: Any) -> Any:
-        claim = Claim(replace(self.message, **changed), "t1")
+    def run(self, *, was_in_flight: bool = False, **changed: Any) -> Any:
+        claim = Claim(replace(self.message, **changed), "t1", was_in_flight)
         results: list[Any] = []
         trip = Trip(self.means, claim, Reservation(self.lanes, "main/1"))
         Promise.fromCoroutine(trip.make()).addBoth(results.append)
@@ -189,6 +194,33 @@ def test_a_claim_that_was_lost_is_not_attempted(world):
     world.store.ours = False
     assert not world.run().is_ours
     assert (world.relay.asked, world.store.steps) == (0, [])
+
+
+def test_a_doubt_is_written_before_the_attempt_that_may_end_like_the_one_before(world):
+    world.relay.attempt = lambda *_, **__: Promise()  # never ends
+    with pytest.raises(IndexError):
+        world.run(was_in_flight=True)
+    assert [(one.is_unknown, one.vendor) for one in world.store.marked] == [(True, "main")]
+    assert world.store.events == ["unknown"]
+
+
+def test_a_doubt_is_written_once(world):
+    world.run(was_in_flight=True)
+    assert len(world.store.marked) == 1
+    assert world.store.events == ["unknown", "relayed"]
+    assert world.told().count("InDoubt") == 1
+    (step,) = world.store.steps
+    assert step.recipients[0].is_unknown
+
+
+@pytest.mark.parametrize("change", [{"moved_to": ("gone",)}, {"account": "gone"}])
+def test_a_doubt_is_written_though_no_attempt_can_be_made(world, change):
+    if "account" in change:
+        change = {"account": {**world.message.account, "dialect": "gone"}}
+    world.run(was_in_flight=True, **change)
+    assert world.store.events == ["unknown", "deferred"]
+    (step,) = world.store.steps
+    assert (step.recipients[0].is_unknown, step.recipients[0].vendor) == (True, "main")
 
 
 def test_a_fault_during_an_attempt_counts_as_unknown_and_comes_round_later(world):

@@ -228,6 +228,25 @@ def test_a_claim_that_was_lost_logs_its_attempt_and_what_was_relayed_alone(store
     totals(store)
 
 
+def test_what_is_marked_is_known_at_once_and_the_claim_stays(store):
+    add(store, message(1))
+    (mine,) = claim(store)
+    doubted = Recipient(mine.message.recipients[0].path, State.QUEUED, True, "main")
+    assert store.run(lambda one: one.mark(mine, [doubted]))
+    assert found(store, mine.message).recipients == (doubted,)
+    assert claim(store, gateway="gateway-2") == []
+    assert finish(store, mine, State.RELAYED)
+
+
+def test_a_claim_that_was_lost_marks_nothing(store):
+    add(store, message(1))
+    (lost,) = claim(store, lease=OVER)
+    claim(store, gateway="gateway-2")
+    doubted = Recipient(lost.message.recipients[0].path, State.QUEUED, True, "main")
+    assert not store.run(lambda one: one.mark(lost, [doubted]))
+    assert found(store, lost.message).recipients == lost.message.recipients
+
+
 def test_a_lost_claim_that_relayed_all_ends_the_message_for_its_successor_too(store):
     add(store, message(1))
     (lost,) = claim(store, lease=OVER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
@@ -33,6 +34,25 @@ def test_an_empty_store_has_an_empty_sum(store):
 def test_each_state_is_counted(store):
     add(store, *(message(n, state=state) for n, state in enumerate(State)))
     assert totals(store) == Totals(6, 1, 1, 1, 1, 1, 1)
+
+
+def test_a_new_count_is_of_one_moment_whoever_writes_meanwhile(store):
+    is_over = threading.Event()
+
+    def add_for_ever():
+        for number in itertools.count():
+            if is_over.is_set():
+                return
+            add(store, message(number, "a@x.example", "b@x.example"))
+
+    writer = threading.Thread(target=add_for_ever)
+    writer.start()
+    try:
+        counts = [store.look(lambda one: one.recount()) for _ in range(100)]
+    finally:
+        is_over.set()
+        writer.join()
+    assert [one for one in counts if not one.is_whole] == []
 
 
 def test_a_job_that_failed_counts_for_nothing(store):

@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.certificate import ServerCertificate, read_server_certificate
+from gateway.events import COUNTED_ONLY
 from gateway.smtp.interfaces import IMailMessage
 from gateway.smtp.listener import SessionCount, Shared, SubmissionFactory
 from gateway.smtp.reception import Reception, Receptions
@@ -68,7 +69,8 @@ class Listening:
         send_promptly(self.port)
 
     def report(self, event: Any) -> None:
-        self.facts["reports"].append(repr(event))
+        if type(event) not in COUNTED_ONLY:
+            self.facts["reports"].append(repr(event))
 
     def requestAvatarId(self, credentials: Any) -> Deferred[str]:
         name = credentials.username.decode()

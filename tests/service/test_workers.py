@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.control_socket import ask_reload
 from gateway.settings import Settings, VendorSettings
 from gateway.storage import lane_rules
 from tests.conftest import free_ports
@@ -52,6 +53,11 @@ def workers_of(gateway):
     """The process ids of the workers."""
     children = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
     return [int(one) for one in children]
+
+
+def resident_octets(pid):
+    """What a process has of the machine's memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def sockets_of(pid):
@@ -306,6 +312,17 @@ def test_a_reload_reaches_all_workers_or_none(running):
     code, told = reload(running)
     assert code == 1
     assert "workers: cannot be changed while the gateway runs" in told
+
+
+def test_many_reloads_take_no_memory(running, tmp_path):
+    def grown(times):
+        before = [resident_octets(pid) for pid in workers_of(running)]
+        for _ in range(times):
+            assert ask_reload(tmp_path / "state").problems == ()
+        return max(resident_octets(pid) - was for pid, was in zip(workers_of(running), before, strict=True))
+
+    grown(5)
+    assert grown(25) < 16 * 1024 * 1024
 
 
 def test_a_worker_that_begins_after_a_reload_has_the_new_settings(running):

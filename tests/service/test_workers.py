@@ -12,6 +12,7 @@ import smtplib
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -312,6 +313,26 @@ def test_a_reload_reaches_all_workers_or_none(running):
     code, told = reload(running)
     assert code == 1
     assert "workers: cannot be changed while the gateway runs" in told
+
+
+def test_a_reload_waits_for_a_worker_that_has_missed_the_one_before(running, tmp_path):
+    with ThreadPoolExecutor(2) as threads:
+        first, victim = workers_of(running)
+        os.kill(first, signal.SIGSTOP)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: not running.is_ready())
+        one = threads.submit(ask_reload, tmp_path / "state")
+        eventually(running.is_ready)  # the new one serves by the settings from before
+        _, new = workers_of(running)
+        os.kill(new, signal.SIGSTOP)
+        os.kill(first, signal.SIGCONT)
+        assert one.result(PATIENCE_SECONDS).problems == ()
+        other = threads.submit(ask_reload, tmp_path / "state")
+        with pytest.raises(TimeoutError):
+            other.result(0.5)
+        os.kill(new, signal.SIGCONT)
+        assert other.result(PATIENCE_SECONDS).problems == ()
+    assert workers_of(running) == [first, new]
 
 
 def test_many_reloads_take_no_memory(running, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -70,6 +71,8 @@ class Sessions:
         if assembly in self._earlier:
             self._earlier.remove(assembly)
             await assembly.close()
+            # Its parts know each other, and the collector comes seldom: some MB would stay for each reload
+            self._reactor.callLater(0, gc.collect)
 
     def _all(self) -> list[Assembly]:
         return [*self._earlier, self._current] if self._current is not None else []

@@ -145,10 +145,11 @@ class Worker:
         assert self._assembly is not None and self._lasting is not None and self._sessions is not None
         self._lasting.counts.change_limits(self._assembly.settings.limits)
         self._sessions.use(self._assembly)
+        if not self._in_use:  # once: at a reload the assembly before is still there, and would be kept for ever
+            keep_what_is_there()
         self._in_use = set(self._assembly.fronts)
         if self._told_state is None:
             self._tell_queue_state()
-        keep_what_is_there()
 
     # -- counting with the others
 

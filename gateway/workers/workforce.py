@@ -65,6 +65,7 @@ class Workforce:
         self._next: Wanted | None = None
         self._replica: Replica | None = None
         self._wait_seconds = dict.fromkeys(range(1, count + 1), 0.0)
+        self._late: list[Deferred[None]] = []
         self._draining: float | None = None
         self._not_logged_by_ended = 0
         self._all_ended: Deferred[None] = Deferred()
@@ -105,6 +106,7 @@ class Workforce:
 
     async def prepare(self, settings: str | None, path: str, descriptors: Mapping[str, int]) -> None:
         """Have all workers make ready for these. SettingsError when one cannot."""
+        await DeferredList(self._late)  # a worker is asked one thing at a time
         self._next = Wanted(self._wanted.generation + 1, settings, path, dict(descriptors), self.hash_key)
         serving = [one for one in self._members.values() if one.serves]
         answers = [Deferred.fromCoroutine(one.prepare(self._next)) for one in serving]
@@ -119,11 +121,12 @@ class Workforce:
         """Use what was prepared. A worker that has begun meanwhile prepares it now; one that cannot is replaced."""
         assert self._next is not None
         self._wanted, self._next = self._next, None
+        # One that does not serve yet is on its way, and looks what is wanted before it does
+        late = [one for one in self._members.values() if one.serves and one.prepared is not self._wanted]
         for one in self._members.values():
             if one.prepared is self._wanted:
                 one.use()
-            elif one.serves:  # one that does not serve yet is on its way, and looks what is wanted before it does
-                Deferred.fromCoroutine(self._make_ready(one))
+        self._late = [Deferred.fromCoroutine(self._make_ready(one)) for one in late]
 
     # -- a worker's life
 

@@ -12,11 +12,13 @@ import smtplib
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from gateway.control_socket import ask_reload
 from gateway.settings import Settings, VendorSettings
 from gateway.storage import lane_rules
 from tests.conftest import free_ports
@@ -52,6 +54,11 @@ def workers_of(gateway):
     """The process ids of the workers."""
     children = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
     return [int(one) for one in children]
+
+
+def resident_octets(pid):
+    """What a process has of the machine's memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def sockets_of(pid):
@@ -306,6 +313,37 @@ def test_a_reload_reaches_all_workers_or_none(running):
     code, told = reload(running)
     assert code == 1
     assert "workers: cannot be changed while the gateway runs" in told
+
+
+def test_a_reload_waits_for_a_worker_that_has_missed_the_one_before(running, tmp_path):
+    with ThreadPoolExecutor(2) as threads:
+        first, victim = workers_of(running)
+        os.kill(first, signal.SIGSTOP)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: not running.is_ready())
+        one = threads.submit(ask_reload, tmp_path / "state")
+        eventually(running.is_ready)  # the new one serves by the settings from before
+        _, new = workers_of(running)
+        os.kill(new, signal.SIGSTOP)
+        os.kill(first, signal.SIGCONT)
+        assert one.result(PATIENCE_SECONDS).problems == ()
+        other = threads.submit(ask_reload, tmp_path / "state")
+        with pytest.raises(TimeoutError):
+            other.result(0.5)
+        os.kill(new, signal.SIGCONT)
+        assert other.result(PATIENCE_SECONDS).problems == ()
+    assert workers_of(running) == [first, new]
+
+
+def test_many_reloads_take_no_memory(running, tmp_path):
+    def grown(times):
+        before = [resident_octets(pid) for pid in workers_of(running)]
+        for _ in range(times):
+            assert ask_reload(tmp_path / "state").problems == ()
+        return max(resident_octets(pid) - was for pid, was in zip(workers_of(running), before, strict=True))
+
+    grown(5)
+    assert grown(25) < 16 * 1024 * 1024
 
 
 def test_a_worker_that_begins_after_a_reload_has_the_new_settings(running):

@@ -12,7 +12,7 @@ help:
 	@echo "make run    start the gateway with its sandbox; it prints how to send a first message"
 	@echo "make test   check style and types, then run all tests"
 	@echo "make fuzz   feed 1,500,000 mutated inputs to everything that reads octets"
-	@echo "make soak   break sessions off at every octet in every way, for some minutes; make test does a sample"
+	@echo "make soak   kill the gateway 1,000 times, and break sessions off at every octet; make test does a sample"
 	@echo "make bench  measure"
 	@echo "make screenshots  make the pictures of the README anew, with Debian's Chromium"
 	@echo "make clean  remove what the other commands made here"

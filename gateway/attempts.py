@@ -5,7 +5,7 @@ The next vendor is asked only for whom the one before has surely not taken: defe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -61,6 +61,15 @@ class Rides(Protocol):
         deadline_seconds: float | None,
     ) -> tuple[Mapping[str, Outcome], Sequence[str]]:
         """Hand over a submission: the outcome of each forward-path, and the report."""
+
+
+Ask = Callable[[Departure, "Result"], Awaitable[bool]]
+"""Whether a departure may be tried, after what has come of those before; it is about to be."""
+
+
+async def ask_freely(departure: Departure, so_far: Result) -> bool:
+    """Any may be: in direct mode the client has the message until the reply."""
+    return True
 
 
 class RidesAlone:
@@ -138,7 +147,7 @@ class Attempts:
         self._gateway = gateway
         self._rides = rides
 
-    async def run(self, errand: Errand, plan: Plan, gate: Gate = OPEN_GATE) -> Result:
+    async def run(self, errand: Errand, plan: Plan, gate: Gate = OPEN_GATE, ask: Ask = ask_freely) -> Result:
         """Ask one vendor after the other for whom the one before has surely not taken."""
         began = self._clocks.seconds()
         result = Result({}, {})
@@ -154,6 +163,8 @@ class Attempts:
                 continue
             outcomes: Mapping[str, Outcome] = {}
             try:
+                if not await ask(departure, result):
+                    break
                 one = await self._attempt(
                     errand if paths == errand.paths else replace(errand, paths=paths), plan, departure, left_seconds
                 )

@@ -30,11 +30,11 @@ from gateway.notice_parts import notices, webhook_sender, webhooks
 from gateway.notices.sender import WebhookSender
 from gateway.partial import TakenPaths
 from gateway.queue.lanes import LaneRules, Lanes, SpillGate
+from gateway.queue.means import Means
 from gateway.queue.notices import Notices
 from gateway.queue.rides import SharedRides
 from gateway.queue.runner import Runner
 from gateway.queue.settings import QueueSettings
-from gateway.queue.trip import Means
 from gateway.relay import InThread
 from gateway.retention import Retention
 from gateway.settings import Settings

@@ -15,8 +15,9 @@ from twisted.python.failure import Failure
 
 from gateway.events import Alarm, Failed
 from gateway.queue.lanes import Lanes, Reservation
+from gateway.queue.means import Means
 from gateway.queue.settings import QueueSettings
-from gateway.queue.trip import Means, Trip
+from gateway.queue.trip import Trip
 from gateway.store.interface import StoreError
 from gateway.store.records import Claim, DueLane
 

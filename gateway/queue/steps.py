@@ -159,6 +159,12 @@ def in_doubt(message: StoredMessage, rules: Rules, now: float) -> Progress:
     return Progress(replace(message, recipients=after, next_attempt_at=next_at), step, (), events)
 
 
+def result_for(result: Result, paths: Collection[str]) -> Result:
+    """What a result says of these forward-paths."""
+    outcomes = {path: one for path, one in result.outcomes.items() if path in paths}
+    return Result(outcomes, {path: result.vendors[path] for path in outcomes}, result.attempts)
+
+
 def queued(message: StoredMessage) -> Mapping[str, Recipient]:
     """The recipients that an attempt is to be made for, by forward-path."""
     return {one.path: one for one in message.recipients if one.state is State.QUEUED}

@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from twisted.python.failure import Failure
 
-from gateway.attempts import Attempts, Errand, Result
+from gateway.attempts import Errand, Result
 from gateway.content.spool import Spool
 from gateway.content.structure import UnreadableError
-from gateway.departures import Departures, NoDepartureError, Plan
-from gateway.events import Alarm, Ended, Failed, Held, InDoubt, Reporter, Waiting
-from gateway.incoming import Clocks, Incoming, Reader
+from gateway.departures import Departure, NoDepartureError, Plan
+from gateway.events import Alarm, Failed, InDoubt
+from gateway.incoming import Incoming
 from gateway.message import SendOptions
-from gateway.outcome import Cause, Deferred, Outcome, Refused, Unknown
+from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, Unknown
 from gateway.queue.lanes import Reservation
-from gateway.queue.notices import Notices, notice_kinds
-from gateway.queue.schedule import Schedule
-from gateway.queue.steps import Progress, after_attempts, in_doubt, put_off, queued, rules_of
+from gateway.queue.means import Means
+from gateway.queue.notices import notice_kinds
+from gateway.queue.steps import Progress, after_attempts, in_doubt, put_off, queued, result_for, rules_of
+from gateway.queue.telling import tell
 from gateway.routing import Route
-from gateway.store.interface import Store, StoreError, Transaction
-from gateway.store.records import Claim, Recipient, State, StoredMessage
-from gateway.storing import Records, SealError
+from gateway.store.interface import StoreError, Transaction
+from gateway.store.records import Claim, StoredMessage
+from gateway.storing import SealError
 from gateway.vendor import DialectError
 
 LEASE_RESERVE = 0.2  # of the lease: an attempt ends before, so that its end is written while the claim still holds
 WRITE_WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, *(30.0,) * 10)  # five minutes, after which the lease has ended too
 LEAST_WAIT_SECONDS = 5.0  # for a message that found every lane full: a turn of the others, and no reading in circles
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What trips are made with. randomness gives numbers between 0 and 1; wait_seconds tells how long a lane is closed.
-
-    pause ends after so many seconds.
-    """
-
-    store: Store
-    departures: Departures
-    reader: Reader
-    attempts: Attempts
-    records: Records
-    schedule: Schedule
-    notices: Notices
-    clocks: Clocks
-    randomness: Callable[[], float]
-    report: Reporter
-    spool_folder: Path | None
-    spool_memory_octets: int
-    lease_seconds: float
-    wait_seconds: Callable[[str], float]
-    pause: Callable[[float], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +61,10 @@ class Trip:
         self._has_begun = False
         self._message = claim.message
         self._doubt: Progress | None = None  # about the attempt before this trip, until it is written
+        self._lane = ""  # of the attempt that the store knows to be under way
+        self._before = Result({}, {})  # what has come of this trip already
         self._posts = False  # whether there are some already, before the end
+        self._dsn = ""
 
     async def make(self) -> Told:
         """Attempt the message. StoreError: nothing is written; the lease will end."""
@@ -147,13 +126,14 @@ class Trip:
         message = self._known(plan)
         if not queued(message):
             return await self._hold()
-        self._has_begun = await self._means.store.write(self._begin)
+        lane = plan.departures[0].lane
+        self._has_begun = await self._means.store.write(lambda transaction: self._begin(transaction, lane))
         if not self._has_begun:
             return Told()
-        self._doubt = None
-        result = await self._attempts(message, incoming, plan)
+        self._doubt, self._lane = None, lane
+        result = result_for(await self._attempts(message, incoming, plan), queued(self._message))
         return await self._write(
-            self._after(message, result, plan) if result.attempts else self._put_off(message, plan)
+            self._after(self._message, result, plan) if result.attempts else self._put_off(message, plan)
         )
 
     def _known(self, plan: Plan) -> StoredMessage:
@@ -171,9 +151,9 @@ class Trip:
         doubt, self._doubt = self._doubt, None
         return await self._write(doubt) if doubt is not None else Told()
 
-    def _begin(self, transaction: Transaction) -> bool:
+    def _begin(self, transaction: Transaction, lane: str) -> bool:
         """Whether the attempt may be made. A doubt is written now, because this attempt may end as the last one did."""
-        if not transaction.begin([self._claim]):
+        if not transaction.begin([self._claim], lane):
             return False
         self._tell_doubt(transaction)
         return True
@@ -181,6 +161,48 @@ class Trip:
     def _tell_doubt(self, transaction: Transaction) -> None:
         if self._doubt is not None and transaction.mark(self._claim, self._doubt.step.recipients):
             self._posts = self._means.notices.add_events(transaction, self._doubt.message, self._doubt.events)
+
+    async def _ask(self, departure: Departure, so_far: Result, plan: Plan) -> bool:
+        """Whether another vendor may be asked. Written before it is: where the attempt is now, and who is done with.
+
+        So a crash leaves in doubt only whom this vendor was asked for.
+        """
+        if departure.lane == self._lane:
+            return True
+        so_far = self._before.joined(so_far)
+        done = {path: one for path, one in so_far.outcomes.items() if isinstance(one, Accepted)}
+        progress = self._after(self._message, result_for(so_far, done.keys() & queued(self._message).keys()), plan)
+        after = replace(progress.message, attempts=self._message.attempts)
+
+        def job(transaction: Transaction) -> bool:
+            if not transaction.begin([self._claim], departure.lane):
+                return False
+            transaction.mark(self._claim, progress.step.recipients)
+            self._posts = self._notify(transaction, progress) or self._posts
+            return True
+
+        try:
+            may = await self._means.store.write(job)
+        except StoreError as error:
+            self._means.report(Alarm(f"{after.message_id}: no further vendor is asked now: {error}"))
+            return False
+        if may:
+            self._message, self._lane = after, departure.lane
+            told = replace(progress, message=replace(after, next_attempt_at=None))
+            tell(self._means.report, told, self._means.clocks.wall_seconds())
+        return may
+
+    def _notify(self, transaction: Transaction, progress: Progress) -> bool:
+        """Write the events and notices of a step; gives whether there are webhook posts."""
+        notices, now = self._means.notices, self._means.clocks.wall_seconds()
+        posts = bool(progress.events) and notices.add_events(transaction, progress.message, progress.events)
+        if progress.ended:
+            dsn = notices.of(transaction, progress.message, progress.ended, self._kinds, now, self._options)
+            self._dsn = dsn or self._dsn
+        if progress.delayed:
+            dsn = notices.warn(transaction, progress.message, progress.delayed, self._kinds, now)
+            self._dsn = dsn or self._dsn
+        return posts
 
     def _put_off(self, message: StoredMessage, plan: Plan) -> Progress:
         """No lane was open: nothing was tried, and nothing is known that was not known before."""
@@ -191,11 +213,14 @@ class Trip:
 
     async def _attempts(self, message: StoredMessage, incoming: Incoming, plan: Plan) -> Result:
         """Those who may have been served at one vendor are asked about there alone; the rest by the whole plan."""
+
+        async def ask(departure: Departure, so_far: Result) -> bool:
+            return await self._ask(departure, so_far, plan)
+
         by_vendor: dict[str, list[str]] = {}
         for one in queued(message).values():
             is_pinned = one.is_unknown and any(way.entry.name == one.vendor for way in plan.departures)
             by_vendor.setdefault(one.vendor if is_pinned else "", []).append(one.path)
-        result = Result({}, {})
         for vendor, paths in by_vendor.items():
             pinned = tuple(one for one in plan.departures if one.entry.name == vendor)
             some = replace(plan, departures=pinned or plan.departures)
@@ -208,8 +233,9 @@ class Trip:
                 large=not incoming.spool.in_memory,
                 deadline_seconds=self._means.lease_seconds * (1 - LEASE_RESERVE) / len(by_vendor),
             )
-            result = result.joined(await self._means.attempts.run(errand, some, self._reservation))
-        return result
+            result = await self._means.attempts.run(errand, some, self._reservation, ask)
+            self._before = self._before.joined(result)
+        return self._before
 
     def _after(self, message: StoredMessage, result: Result, plan: Plan) -> Progress:
         means = self._means
@@ -219,20 +245,15 @@ class Trip:
 
     async def _write(self, progress: Progress) -> Told:
         """Write the step, its events and its notices in one transaction."""
-        means, claim, kinds, options = self._means, self._claim, self._kinds, self._options
+        means, claim = self._means, self._claim
         message, now = progress.message, means.clocks.wall_seconds()
 
         def job(transaction: Transaction) -> Told:
             self._tell_doubt(transaction)
             if not transaction.finish(claim, progress.step):
                 return Told()
-            posts = bool(progress.events) and means.notices.add_events(transaction, message, progress.events)
-            dsn = ""
-            if progress.ended:
-                dsn = means.notices.of(transaction, message, progress.ended, kinds, now, options)
-            if progress.delayed:
-                dsn = means.notices.warn(transaction, message, progress.delayed, kinds, now) or dsn
-            return Told(True, message.next_attempt_at, bool(dsn), posts or self._posts)
+            posts = self._notify(transaction, progress)
+            return Told(True, message.next_attempt_at, bool(self._dsn), posts or self._posts)
 
         def step_alone(transaction: Transaction) -> Told:
             self._tell_doubt(transaction)
@@ -269,25 +290,6 @@ def _fault(error: Exception) -> Outcome:
     if isinstance(error, LostContentError):
         return Refused(Cause.UNREADABLE, str(error))
     return Deferred(Cause.OPERATOR_KEY_REFUSED, str(error))
-
-
-def tell(report: Reporter, progress: Progress, now: float) -> None:
-    """The log lines of a step."""
-    message = progress.message
-    whose = (message.session_id, message.message_id, message.account_name)
-    for one in progress.ended:
-        report(Ended(*whose, one.path, one.state.value, one.vendor, one.vendor_message_id, one.reason))
-    waiting = _in_state(progress, State.QUEUED)
-    if waiting and message.next_attempt_at is not None:
-        seconds = round(max(0.0, message.next_attempt_at - now), 1)
-        report(Waiting(*whose, len(waiting), message.attempts, seconds, waiting[0].reason))
-    held = _in_state(progress, State.HELD)
-    if held:
-        report(Held(*whose, len(held), held[0].reason))
-
-
-def _in_state(progress: Progress, state: State) -> Sequence[Recipient]:
-    return [one for one in progress.message.recipients if one.state is state]
 
 
 def _piece_of(message_id: str, number: int) -> Callable[[Transaction], Any]:

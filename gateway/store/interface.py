@@ -74,9 +74,9 @@ class Transaction(Protocol):
         lease is timed by the store's own clock, which wall clocks do not move. gateway names one process and no other,
         also among the workers of one machine: release() gives back all that its name has."""
 
-    def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
-        """An attempt is about to be made; its lease begins anew. Gives the ids that are still ours; the rest must not
-        be attempted."""
+    def begin(self, claims: Sequence[Claim], lane: str = "") -> frozenset[str]:
+        """An attempt is about to be made, in this lane when it is named; its lease begins anew. Gives the ids that are
+        still ours; the rest must not be attempted."""
 
     def mark(self, claim: Claim, recipients: Sequence[Recipient]) -> bool:
         """Write what is known of recipients that wait, and keep the claim. False, and nothing, when it was lost."""

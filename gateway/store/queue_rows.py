@@ -86,7 +86,7 @@ class QueueRows(MessageRows):
         )
         return [Claim(messages[one], tokens[one], bool(in_flight)) for one, in_flight in found.items()]
 
-    def begin(self, claims: Sequence[Claim]) -> frozenset[str]:
+    def begin(self, claims: Sequence[Claim], lane: str = "") -> frozenset[str]:
         """An attempt is about to be made; see interface."""
         now = self._database.lease_clock_seconds()
         sql = (
@@ -94,7 +94,12 @@ class QueueRows(MessageRows):
             " WHERE message_id = ? AND claim_token = ? AND claim_clock = ?"
         )
         held = [(one.message.message_id, one.token) for one in claims]
-        return frozenset(one for one, token in held if self._changed(sql, now, one, token, self._database.clock))
+        ours = frozenset(one for one, token in held if self._changed(sql, now, one, token, self._database.clock))
+        if lane:
+            for table in ("messages", "queue"):
+                changed = f"UPDATE {table} SET lane = ? WHERE message_id = ? AND lane <> ?"
+                self._database.execute_many(changed, [(lane, one, lane) for one in sorted(ours)])
+        return ours
 
     def release(self, gateway: str, claims: Sequence[Claim] | None = None) -> None:
         """Give claims back unattempted; all of this gateway's when none are named."""

@@ -16,9 +16,9 @@ from gateway.events import Event
 from gateway.incoming import Clocks, Reader
 from gateway.message import Envelope
 from gateway.queue.lanes import LaneRules, Lanes
+from gateway.queue.means import Means
 from gateway.queue.runner import Runner
 from gateway.queue.settings import HOUR, MINUTE, QueueSettings
-from gateway.queue.trip import Means
 from gateway.store.records import Recipient, State, StoredMessage
 from gateway.storing import Records, account_record
 from gateway.vendor import ApiAnswer, load

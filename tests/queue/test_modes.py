@@ -8,7 +8,7 @@ import pytest
 
 from gateway.store.records import State
 from tests.queue.api import DOWN, SILENT, TAKEN, Api
-from tests.queue.gateways import Kept, id_of, route, run_queue, settings_text, submit, until, vendor
+from tests.queue.gateways import Kept, id_of, kill, route, run_again, run_queue, settings_text, submit, until, vendor
 from tests.running import letter
 
 GOOD, BOB = "ann@cust.example", "bob@cust.example"
@@ -136,6 +136,38 @@ def test_what_the_first_vendor_may_have_never_leaves_by_the_second(tmp_path, two
             two.first.say(DOWN)
             until(lambda: Kept(gateway).names(message.message_id)[-1] == "deferred", gateway)
     assert two.second.asked == []
+
+
+def test_a_kill_while_the_second_vendor_is_asked_leaves_the_doubt_there(tmp_path, two):
+    two.first.say(DOWN)
+    two.second.say(SILENT)
+    with two.run(tmp_path, mode="queued", lease_seconds=2.0) as gateway:
+        message_id = id_of(submit(gateway, GOOD))
+        until(lambda: two.second.asked, gateway)
+        kill(gateway)
+        two.first.say(TAKEN)
+        two.second.say(TAKEN)
+        with run_again(gateway) as again:
+            Kept(again).wait_for(message_id, State.RELAYED)
+            assert Kept(again).message(message_id).recipients[0].vendor == "second"
+    assert two.first.taken == []
+
+
+def test_a_kill_while_the_second_vendor_is_asked_repeats_nothing_that_the_first_has_taken(tmp_path, two):
+    two.first.answer = lambda document: DOWN if BOB in document["to"] else TAKEN
+    two.second.say(SILENT)
+    with two.run(tmp_path, mode="queued", lease_seconds=2.0) as gateway:
+        message_id = id_of(submit(gateway, GOOD, BOB, octets=TO_LIST))
+        until(lambda: two.second.asked, gateway)
+        kill(gateway)
+        two.second.say(TAKEN)
+        with run_again(gateway) as again:
+            kept = Kept(again)
+            kept.wait_for(message_id, State.RELAYED)
+            assert sorted(kept.names(message_id)) == ["received", "relayed", "relayed", "unknown"]
+            assert kept.totals().is_whole
+    assert two.first.taken_to() == [GOOD]
+    assert set(two.second.taken_to()) == {BOB}
 
 
 def test_mail_whose_first_vendor_is_left_alone_leaves_by_the_second_without_waiting(tmp_path, two):

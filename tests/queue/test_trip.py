@@ -16,8 +16,9 @@ from gateway.incoming import Clocks, Reader
 from gateway.message import Envelope
 from gateway.queue.breaker import BreakerRules
 from gateway.queue.lanes import LaneRules, Lanes, Reservation
+from gateway.queue.means import Means
 from gateway.queue.schedule import Schedule
-from gateway.queue.trip import Means, Trip
+from gateway.queue.trip import Trip
 from gateway.store.interface import StoreError
 from gateway.store.records import Claim, Recipient, State, StoredMessage
 from gateway.storing import Records, account_record
@@ -56,7 +57,7 @@ class FakeStore:
     def content_piece(self, message_id, number):
         return MAIL if number == 0 else None
 
-    def begin(self, claims):
+    def begin(self, claims, lane=""):
         self.has_begun = True
         return frozenset({"m1"} if self.ours else ())
 

@@ -228,6 +228,15 @@ def test_a_claim_that_was_lost_logs_its_attempt_and_what_was_relayed_alone(store
     totals(store)
 
 
+def test_the_lane_of_an_attempt_is_known_from_its_beginning(store):
+    add(store, message(1), message(2))
+    mine, other = claim(store, limit=2)
+    store.run(lambda one: one.begin([mine], "backup/own"))
+    assert [found(store, one.message).lane for one in (mine, other)] == ["backup/own", LANE]
+    assert finish(store, mine, State.QUEUED)
+    assert len(claim(store, lane="backup/own", now=NOW + 61)) == 1
+
+
 def test_what_is_marked_is_known_at_once_and_the_claim_stays(store):
     add(store, message(1))
     (mine,) = claim(store)

@@ -14,6 +14,7 @@ from gateway.events import Alarm, Attempted, Reporter
 from gateway.incoming import Clocks
 from gateway.message import Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, fold
+from gateway.quickly import quickly_made
 from gateway.relay import Note
 from gateway.store.records import Attempt, Call
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
@@ -94,6 +95,7 @@ class RidesAlone:
 ALONE = RidesAlone()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Errand:
     """What is to be attempted: whose message, for whom. large: its body is better measured in a thread.
@@ -110,6 +112,7 @@ class Errand:
     deadline_seconds: float | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Result:
     """What came of an errand. outcomes and vendors (the entry asked last) by forward-path; all attempts, in order.

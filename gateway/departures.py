@@ -10,6 +10,7 @@ from gateway.content.addresses import folded, parse_mailboxes
 from gateway.features import Feature
 from gateway.message import Content, SendOptions, Submission
 from gateway.outcome import Cause, Deferred, Refused
+from gateway.quickly import quickly_made
 from gateway.relay import Relay
 from gateway.routing import Route, Sender, choose_route, what_stops
 from gateway.vendor import Vendor, VendorAccount, batch_submissions
@@ -38,6 +39,7 @@ class VendorEntry:
         return replace(options, stream=stream, template=self.templates.get(options.template, options.template))
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Departure:
     """How a message leaves: the entry, the account to call it with, the submission in that vendor's names."""
@@ -52,6 +54,7 @@ class Departure:
         return f"{self.entry.name}/{fingerprint(self.vendor_account.key)}"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The departures of a message in the order in which they are tried, at least one, by its route.

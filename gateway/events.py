@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.quickly import quickly_made
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -18,6 +20,7 @@ class Listening:
     dialect: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
     """A client has proved who it is."""
@@ -89,6 +92,7 @@ class Rejected:
     reason: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Attempted:
     """What came of a message at one vendor. outcome: accepted, refused, deferred or unknown.

@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.message import Base64Source, TextSource
 from gateway.outcome import Cause, Deferred, Outcome, Unknown
+from gateway.quickly import quickly_made
 
 LONGEST_WAIT_SECONDS = 7 * 24 * 3600.0  # no daily or monthly limit asks for more; an absurd number must not overflow
 
@@ -24,6 +25,7 @@ JsonValue: TypeAlias = (
 """A JSON document whose long strings may be sources that are read while the request is written."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
     """One HTTP request. json is None for a request without a body."""
@@ -34,6 +36,7 @@ class ApiRequest:
     json: JsonValue = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
     """The vendor's answer. Header names are in lower case; body is capped by the HTTP client."""
@@ -56,6 +59,7 @@ KeyExchange = Generator[ApiRequest, ApiAnswer | NoAnswer, bool | None]
 """Ends with True for a good key, False for a bad one, None when the vendor could not say."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Translation:
     """A submission said in a vendor's API: the exchange that hands it over, and in plain words what it cannot carry.
@@ -67,6 +71,7 @@ class Translation:
     report: Sequence[str]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class VendorAccount:
     """Where a vendor's API is and the key to call it with. own_key: the key came from the client, not the operator."""

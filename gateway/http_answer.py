@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from twisted.web.http import _ChunkedTransferDecoder, _MalformedChunkedDataError
 
+from gateway.quickly import quickly_made
+
 # Twisted's server takes 16 KiB a line; answers of APIs behind several proxies have some 2 KiB of header fields.
 HEAD_OCTETS = 64 * 1024
 NO_BODY = frozenset({204, 304})  # RFC 9112 §6.3
@@ -28,6 +30,7 @@ class BadAnswerError(Exception):
     """What came is no HTTP answer; the text says what is wrong and quotes nothing of it."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
     """Status line and header fields. minor_version is that of HTTP/1; names are in lower case, in their order."""

@@ -10,11 +10,13 @@ from gateway.content.reading import read_content
 from gateway.content.spool import Spool
 from gateway.message import Envelope, HeaderField, Submission
 from gateway.partial import message_digest
+from gateway.quickly import quickly_made
 from gateway.relay import InThread
 from gateway.trace import Hop, missing_fields, received_field
 from gateway.vendor import Vendor, load
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A message as it came in: who sent it, its ids, its envelope, how it came, and its mail data."""

@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from gateway.quickly import quickly_made
 
+
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Who the mail is from and for, as said in MAIL and RCPT (RFC 5321 §2.3.1).
@@ -23,6 +26,7 @@ class Envelope:
     orcpt: Mapping[str, str] = field(default_factory=dict)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """One mailbox of an address field (RFC 5322 §3.4): a display name, decoded and maybe empty, and an address."""
@@ -62,6 +66,7 @@ class Base64Source(Protocol):
         """Give the base64 text from its beginning."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A body part that is not the text.
@@ -79,6 +84,7 @@ class Attachment:
     source: Base64Source
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Content:
     """The mail data, read: its header section, its address fields, its bodies and attachments.
@@ -100,9 +106,11 @@ class Content:
     def bodies(self, name: str) -> list[str]:
         """The bodies of all header fields of that name, in order; names compare without case (RFC 5322 §1.2.2)."""
         wanted = name.lower()
-        return [one.body for one in self.fields if one.name.lower() == wanted]
+        length = len(wanted)  # compared first: it leaves few names to bring into lower case
+        return [body for name, body in self.fields if len(name) == length and name.lower() == wanted]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class SendOptions:
     """What a dialect's header fields ask for, in neutral words; empty or None where nothing was asked.
@@ -126,6 +134,7 @@ class SendOptions:
     report: tuple[str, ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Submission:
     """One message on its way: the gateway's own id for it, its envelope, its content and its send options."""

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.events import Alarm, Reporter
 from gateway.queue.notices import Notices
+from gateway.quickly import quickly_made
 from gateway.store.interface import Store, StoreError, Transaction
 from gateway.store.records import Attempt, StoredEvent, StoredMessage
 
@@ -23,6 +24,7 @@ FLUSH_SECONDS = 0.5  # how late the log may be; a crash loses that much of it, a
 ALARM_SECONDS = 60.0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One message, whose content is not kept; notices tells webhooks of its events."""

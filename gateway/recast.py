@@ -13,6 +13,7 @@ from gateway.content.words import encode_words
 from gateway.exchange import ApiAnswer, ApiRequest, Exchange, NoAnswer
 from gateway.message import Content, Envelope, Mailbox, Submission, TextSource
 from gateway.outcome import Accepted, Cause, Outcome, Refused
+from gateway.quickly import quickly_made
 
 # Fields with an API field of their own, fields that describe the old MIME structure, and trace fields of the way so far
 NOT_PASSED = frozenset({
@@ -41,6 +42,7 @@ class CannotSayError(Exception):
     """The API cannot be told this message; the text says why, fit for the client to see."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Recipients:
     """Who gets one request's message, and the forward-paths that this serves."""

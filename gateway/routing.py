@@ -12,6 +12,7 @@ from typing import Literal
 from gateway.content.addresses import folded
 from gateway.features import HINTS, Feature, lost
 from gateway.message import Submission
+from gateway.quickly import quickly_made
 
 NOTICES = ("dsn", "bounce")
 """What a route may tell of mail that fails after acceptance; webhooks hear of all events by themselves."""
@@ -63,6 +64,7 @@ class Route:
                 yield f"losses[{number}]", f'expected one of {", ".join(known)}, got "{name}"'
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who submits, as far as routes can tell."""

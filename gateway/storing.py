@@ -13,6 +13,7 @@ from gateway.departures import Plan
 from gateway.incoming import Incoming
 from gateway.message import Submission
 from gateway.queue.schedule import Schedule
+from gateway.quickly import quickly_made
 from gateway.store.interface import PIECE_OCTETS, StoreError
 from gateway.store.records import WAITING, Recipient, State, StoredEvent, StoredMessage
 from gateway.trace import Hop
@@ -35,6 +36,7 @@ class KeySeal(Protocol):
         """The secret. StoreError when it was sealed otherwise."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A message on its way into the store: as it came, as it was read, when, and by which plan it is to leave."""

@@ -8,8 +8,10 @@ from email.utils import formatdate
 from functools import lru_cache
 
 from gateway.message import HeaderField
+from gateway.quickly import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Hop:
     """How a message came in: what the client called itself, its address, and how it spoke (RFC 3848)."""

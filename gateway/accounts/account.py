@@ -6,9 +6,12 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from gateway.quickly import quickly_made
+
 KNOWN_KEYS = 1000  # those of the sessions that are open have their keys in memory anyway
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Account:
     """One who may submit.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.quickly import quickly_made
 from gateway.smtp.mechanisms.exchange import Login, Lookup
 
 
@@ -20,6 +21,7 @@ class LookupWanted:
     lookup: Lookup
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class LoginWanted:
     """A mechanism has run to its end; a positive reply lets the client in."""
@@ -28,6 +30,7 @@ class LoginWanted:
     login: Login
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ReversePath:
     """MAIL: a new mail transaction, if the reply is positive. address is empty for the null reverse-path."""
@@ -36,6 +39,7 @@ class ReversePath:
     parameters: Mapping[str, str | None]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ForwardPath:
     """RCPT: one more recipient, if the reply is positive."""
@@ -49,6 +53,7 @@ class MailDataWanted:
     """DATA: mail data follows, if the reply is 354."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class MailData:
     """The next octets of the mail data, clean and without dot-stuffing."""

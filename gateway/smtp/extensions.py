@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.outcome import Cause, Reply
+from gateway.quickly import quickly_made
 from gateway.smtp import replies
 from gateway.smtp.grammar import GrammarError, PathArgument, upper_ascii
 from gateway.smtp.limits import Limits
@@ -33,6 +34,7 @@ class SessionRules:
     clear_passwords: bool = True
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Where a session stands, as far as the extensions depend on it."""

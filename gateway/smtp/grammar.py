@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.outcome import Reply
+from gateway.quickly import quickly_made
 from gateway.smtp import replies
 
 PATH_OCTETS = 1300
@@ -36,6 +37,7 @@ class Command(NamedTuple):
     argument: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PathArgument:
     """The argument of MAIL or RCPT: the address without angle brackets and source route, and the parameters.

@@ -6,10 +6,13 @@ is remembered and the rest is thrown away, so that the reply comes after the end
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gateway.outcome import Reply
 from gateway.smtp import replies
 
 END = b"\r\n.\r\n"
+PIECE_OCTETS = 8 * 1024  # what of uneven text is looked at together: less would be more calls, more is more of it dear
 
 
 class TextRules:
@@ -49,10 +52,8 @@ class TextRules:
             self.fault = replies.TOO_LARGE
 
     def _line_end_fault(self, text: bytes) -> Reply | None:
-        if not _has_even_lines(text):
-            inside = text.replace(b"\r\n", b"")
-            if b"\r" in inside or b"\n" in inside:
-                return replies.BARE_LINE_END_IN_DATA
+        if not _has_even_lines(text) and any(map(_has_bare_line_end, _pieces(text))):
+            return replies.BARE_LINE_END_IN_DATA
         return replies.NUL_IN_DATA if b"\0" in text else None
 
     def _line_length_fault(self, text: bytes) -> Reply | None:
@@ -138,6 +139,24 @@ class ChunkedData:
         self.rules.check_lines(text)
         self.rules.count(len(text))
         return b"" if self.rules.fault else text
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    """The text in pieces of whole lines: those inside an attachment have even lines, whatever stands around it."""
+    start, length = 0, len(text)
+    while start < length:
+        end = 0
+        if length - start > PIECE_OCTETS:
+            end = text.rfind(b"\n", start, start + PIECE_OCTETS) + 1
+        yield text[start : end or length]
+        start = end or length
+
+
+def _has_bare_line_end(text: bytes) -> bool:
+    if _has_even_lines(text):
+        return False
+    inside = text.replace(b"\r\n", b"")
+    return b"\r" in inside or b"\n" in inside
 
 
 def _has_even_lines(text: bytes) -> bool:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.message import Envelope
+from gateway.quickly import quickly_made
 
 
 class State(StrEnum):
@@ -35,6 +36,7 @@ WAITING = (State.QUEUED, State.HELD)
 """The states in which the content is still needed."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """One forward-path and what became of it.
@@ -52,6 +54,7 @@ class Recipient:
     reason: str = ""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Call:
     """One HTTP request of an attempt and its answer. answer is the body's beginning, without keys; status 0: none."""
@@ -63,6 +66,7 @@ class Call:
     answer: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One exchange with one vendor entry, as the message log shows it. outcomes by forward-path: accepted, refused,
@@ -79,6 +83,7 @@ class Attempt:
     gateway: str = ""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
     """One message of the log, and of the queue while a recipient waits.
@@ -155,6 +160,7 @@ class Step:
     """Those at other vendors of the route, right before the attempt."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One thing that happened to a message: received, relayed, deferred, refused, expired, held, released, cancelled,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
+from gateway.quickly import quickly_made
+
 
 class SaslError(Exception):
     """A response that the mechanism's grammar does not allow."""
@@ -29,6 +31,7 @@ class Needs(Enum):
     """The secret itself, encrypted: both sides compute with it."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class SecureChannel:
     """What TLS tells of a connection.
@@ -41,6 +44,7 @@ class SecureChannel:
     certificate_name: str | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What an exchange is told at its start; nonce is for it alone, offers_plus: the client was offered a -PLUS."""
@@ -62,6 +66,7 @@ class Lookup:
     kept: Needs
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PasswordLogin:
     """What PLAIN and LOGIN end in: an authentication identity and its password."""

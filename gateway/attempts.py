@@ -6,7 +6,7 @@ The next vendor is asked only for whom the one before has surely not taken: defe
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.departures import Departure, Plan
@@ -15,14 +15,11 @@ from gateway.incoming import Clocks
 from gateway.message import Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, fold
 from gateway.quickly import quickly_made
+from gateway.recorded_calls import Calls
 from gateway.relay import Note
-from gateway.store.records import Attempt, Call
-from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer
+from gateway.store.records import Attempt
 
 LEAST_SHARE = 0.1  # of the time for all vendors; one that is asked with less left would hardly answer, and end unknown
-ANSWER_CHARACTERS = 2048  # of each answer in the message log: an error's words, and not a proxy's whole page
-CALLS = 20  # of each attempt in the message log; a message for a hundred hidden recipients makes a hundred
-MASKED = "***"
 
 
 class Gate(Protocol):
@@ -187,7 +184,7 @@ class Attempts:
         rest = submission
         if errand.paths != submission.envelope.forward_paths:
             rest = replace(submission, envelope=replace(submission.envelope, forward_paths=errand.paths))
-        calls = _Calls(departure.vendor_account.key)
+        calls = Calls(departure.vendor_account.key)
         began_at, began = self._clocks.wall_seconds(), self._clocks.seconds()
         outcomes, translated = await self._rides.attempt(
             departure, rest, calls.note, large=errand.large, deadline_seconds=deadline_seconds
@@ -243,35 +240,6 @@ class Attempts:
                 self._key_refused(name, departure.vendor_account.key)
             case Deferred(Cause.OPERATOR_KEY_REFUSED, reason):
                 self._report(Alarm(f"vendors.{name}: the key is refused: {reason}"))
-
-
-@dataclass(slots=True)
-class _Calls:
-    """The requests of one attempt for the message log, without the key they were made with.
-
-    timed has the status and the seconds of each, but for those that another attempt tells of.
-    """
-
-    key: str = field(repr=False)
-    calls: list[Call] = field(default_factory=list)
-    timed: list[tuple[int, float]] = field(default_factory=list)
-
-    def note(
-        self, request: ApiRequest, answer: ApiAnswer | NoAnswer, seconds: float, *, told_elsewhere: bool = False
-    ) -> None:
-        """One request and its answer."""
-        status = 0 if isinstance(answer, NoAnswer) else answer.status
-        if not told_elsewhere:
-            self.timed.append((status, seconds))
-        if len(self.calls) == CALLS:
-            return
-        text = answer.reason if isinstance(answer, NoAnswer) else answer.body.decode("utf-8", "replace")
-        # Masked before it is cut: half a key would not be found
-        shown = self._masked(text)[:ANSWER_CHARACTERS]
-        self.calls.append(Call(request.method, self._masked(request.url), status, seconds, shown))
-
-    def _masked(self, text: str) -> str:
-        return text.replace(self.key, MASKED) if self.key else text
 
 
 def _without_overruling(before: Result, one: Result) -> Result:

@@ -8,7 +8,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IHandshakeListener, IProtocol, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.tcp import Client
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
@@ -27,7 +26,6 @@ class HttpConnection(Protocol):
 
     def __init__(self, on_idle: Callable[[HttpConnection], None], on_lost: Callable[[HttpConnection], None]) -> None:
         self.idle_until = 0.0
-        self._is_prompt = False
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._exchange: HttpExchange | None = None
@@ -38,7 +36,6 @@ class HttpConnection(Protocol):
         """Requests go out at once: head and body of one may be two segments."""
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
-        self._is_prompt = isinstance(self.transport, Client)
 
     def handshake(self) -> Deferred[IProtocol]:
         """Fires with this connection; fails with why it was lost before. Cancelling it aborts the connection."""
@@ -57,17 +54,6 @@ class HttpConnection(Protocol):
         exchange = self._exchange = HttpExchange(self, head, body, has_body=has_body)
         exchange.start()
         return exchange
-
-    def send(self, octets: bytes) -> None:
-        """Write octets; over plain TCP at once what the socket takes. Twisted's own transport waits for the reactor to
-        find the socket writable, which it nearly always is: two calls of epoll_ctl(2) and a turn for each request."""
-        transport = self.transport
-        if self._is_prompt and not (transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting):
-            sent = transport.writeSomeData(octets) if transport.connected else 0
-            # The reactor meets the same error, and ends the connection as it always does
-            octets = octets if isinstance(sent, Exception) else octets[sent:]
-        if octets:
-            transport.write(octets)
 
     def exchange_over(self, *, whole: bool, reusable: bool) -> None:
         """The exchange needs this connection no more."""

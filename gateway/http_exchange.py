@@ -29,9 +29,6 @@ class Connection(Protocol):
 
     transport: Any
 
-    def send(self, octets: bytes) -> None:
-        """Write octets."""
-
     def exchange_over(self, *, whole: bool, reusable: bool) -> None:
         """The exchange needs the connection no more.
 
@@ -70,7 +67,7 @@ class HttpExchange:
         """Write the request; a body that comes in one piece goes out together with the head."""
         if self._body is None:
             self._written = True
-            self._connection.send(self._head)
+            self._connection.transport.write(self._head)
             return
         self._left_octets = self._body.length
         if self._left_octets > UNPAUSED_OCTETS:
@@ -87,9 +84,9 @@ class HttpExchange:
             self._fail(Failure(WrongBodyLengthError()))
         elif self._head:
             head, self._head = self._head, b""
-            self._connection.send(head + octets)
+            self._connection.transport.writeSequence((head, octets))
         else:
-            self._connection.send(octets)
+            self._connection.transport.write(octets)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """A body is registered by who starts it."""

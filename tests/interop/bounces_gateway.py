@@ -1,4 +1,4 @@
-"""Runs the console with Postmark's bounce API over a store that holds a few bounces, for the vendor's own library.
+"""Runs Postmark's bounce API over a store that holds a few bounces, for the vendor's own library.
 
 Argument: the store's file, which is made. Prints the port; ends when its input does. The key "token-of-ann" is good,
 and "token-of-nobody" cannot be asked about.
@@ -12,18 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet import reactor
+from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from gateway.accounts.account import fingerprint
-from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker
+from gateway.accounts.checkers import ApiKeyChecker, CredentialChecker, StoredAccounts
 from gateway.accounts.remembered import RememberedAnswers
 from gateway.accounts.server_tokens import ServerTokenChecker
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.console.bounces_api import BouncesApi
-from gateway.console.pages import Console
 from gateway.message import SendOptions
 from gateway.notices.dsn import Sender
 from gateway.notices.notices import Notices
+from gateway.store.credential import Credential
 from gateway.store.sqlite import SqliteStore
 from tests.notices.messages import NOW, ORIGINAL, refused, stored
 
@@ -34,10 +35,11 @@ PIECES = [ORIGINAL, "Gr\u00fc\u00df".encode()[:3], "Gr\u00fc\u00df".encode()[3:]
 class Credentials:
     """One credential: shop, with the secret "sesame"."""
 
-    async def check(self, user_name: str, secret: str) -> str | None:
+    async def check(self, user_name: str, secret: str) -> Credential | None:
         if user_name != "shop":
             raise LookupError(user_name)
-        return "postmark" if secret == "sesame" else None
+        made = Credential("shop", "hash", "postmark", active=True, created_at="2026-01-31T12:00:00+00:00")
+        return made if secret == "sesame" else None
 
 
 async def ask_vendor(key: str) -> bool | None:
@@ -65,10 +67,16 @@ store = SqliteStore(Path(sys.argv[1]), reactor)
 store.open()
 store.run(fill)
 keys = ApiKeyChecker("postmark", "postmark", ask_vendor, RememberedAnswers(reactor.seconds))
-tokens = ServerTokenChecker(keys, CredentialChecker("postmark", Credentials(), frozenset({"postmark"})))
+accounts = StoredAccounts(frozenset({"postmark"}), lambda vendor: "postmark", lambda user_name: None)
+tokens = ServerTokenChecker(keys, CredentialChecker(Credentials(), accounts))
 api = BouncesApi(store, tokens, FailedLoginCount(5, 60.0, 0.1, reactor.seconds), reactor)
-console = Console(None, {}, list, frozenset({"127.0.0.1"}), bounces=api.resource())
-port = reactor.listenTCP(0, Site(console.resource()), interface="127.0.0.1")
+root = Resource()
+below = root
+for name in (b"api", b"v1"):
+    above, below = below, Resource()
+    above.putChild(name, below)
+below.putChild(b"postmark", api.resource())
+port = reactor.listenTCP(0, Site(root), interface="127.0.0.1")
 print(port.getHost().port, flush=True)
 threading.Thread(target=wait_for_the_end, daemon=True).start()
 reactor.run()

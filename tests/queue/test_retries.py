@@ -75,7 +75,8 @@ def test_an_unknown_outcome_is_repeated_where_the_route_does_not_mind(tmp_path, 
         until(lambda: "unknown" in kept.names(message_id), gateway)
         api.say(TAKEN)
         kept.wait_for(message_id, State.RELAYED)
-        assert kept.names(message_id) == ["received", "unknown", "relayed"]
+        first, *between, last = kept.names(message_id)
+        assert (first, set(between), last) == ("received", {"unknown"}, "relayed")
 
 
 def test_mail_that_waits_is_there_after_a_stop_and_leaves_then(tmp_path, api):

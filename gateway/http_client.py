@@ -92,6 +92,8 @@ class HttpClient:
         deadline = self._deadlines.begin(deadline_seconds, attempt.cancel)
         try:
             await attempt.send()
+            if not attempt.may_have_arrived:
+                attempt.stop()  # who has answered already needs no more of it, and cannot have taken it
             await attempt.read()
         except Exception as error:
             if attempt.response is None:

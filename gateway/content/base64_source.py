@@ -8,14 +8,15 @@ from __future__ import annotations
 import binascii
 from collections.abc import Iterator
 
-from gateway.content.decoding import BASE64_ALPHABET, BLANKS, PIECE_OCTETS, decoded_pieces, is_identity
+from gateway.content.decoding import BASE64_ALPHABET, PIECE_OCTETS, decoded_pieces, is_identity
 from gateway.content.spool import Spool
+from gateway.line_ends import BLANKS, without_blanks
 
 # Mail that is in memory is smaller; its base64 is cleaned once and kept until it is sent.
 KEPT_BASE64_OCTETS = 256 * 1024
 # How much blank space may stand around the padding of base64 before it is decoded and encoded anew.
 PADDING_ROOM_OCTETS = 1024
-_FOREIGN_AS_NUL = bytes(octet if octet in BASE64_ALPHABET + b"=" else 0 for octet in range(256))
+_PADDED_BASE64 = BASE64_ALPHABET + b"="
 
 
 class Base64:
@@ -53,7 +54,7 @@ class Base64:
     def _passed(self) -> Iterator[bytes]:
         spool, start, stop, _ = self._region
         for offset in range(start, stop, PIECE_OCTETS):
-            if octets := spool.read(offset, min(offset + PIECE_OCTETS, stop)).translate(None, BLANKS):
+            if octets := without_blanks(spool.read(offset, min(offset + PIECE_OCTETS, stop))):
                 yield octets
 
     def _encoded(self) -> Iterator[bytes]:
@@ -83,8 +84,8 @@ def clean_base64(spool: Spool, start: int, stop: int) -> list[bytes] | None:
     """
     pieces: list[bytes] = []
     for offset in range(start, stop, PIECE_OCTETS):
-        clean = spool.read(offset, min(offset + PIECE_OCTETS, stop)).translate(_FOREIGN_AS_NUL, BLANKS)
-        if b"\0" in clean or (clean and pieces and b"=" in pieces[-1]):
+        clean = without_blanks(spool.read(offset, min(offset + PIECE_OCTETS, stop)))
+        if clean.translate(None, _PADDED_BASE64) or (clean and pieces and b"=" in pieces[-1]):
             return None
         if clean:
             pieces.append(clean)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gateway.content.spool import Spool
 from gateway.content.structure import UnreadableError
+from gateway.line_ends import BLANKS
 
 # A multiple of 3 and of 4, so that base64 goes piece by piece; larger pieces gain nothing, smaller ones cost calls.
 PIECE_OCTETS = 48 * 1024
@@ -21,7 +22,6 @@ LONGEST_LINE_OCTETS = 48 * 1024
 MAXIMUM_PADDINGS = 10_000
 
 BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-BLANKS = b"\r\n\t "
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 # A run of blanks is tried at its first octet only, so that the search stays linear.
 _TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")

@@ -6,13 +6,11 @@ is remembered and the rest is thrown away, so that the reply comes after the end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from gateway.line_ends import has_bare_line_end
 from gateway.outcome import Reply
 from gateway.smtp import replies
 
 END = b"\r\n.\r\n"
-PIECE_OCTETS = 8 * 1024  # what of uneven text is looked at together: less would be more calls, more is more of it dear
 
 
 class TextRules:
@@ -52,7 +50,7 @@ class TextRules:
             self.fault = replies.TOO_LARGE
 
     def _line_end_fault(self, text: bytes) -> Reply | None:
-        if not _has_even_lines(text) and any(map(_has_bare_line_end, _pieces(text))):
+        if has_bare_line_end(text):
             return replies.BARE_LINE_END_IN_DATA
         return replies.NUL_IN_DATA if b"\0" in text else None
 
@@ -139,44 +137,6 @@ class ChunkedData:
         self.rules.check_lines(text)
         self.rules.count(len(text))
         return b"" if self.rules.fault else text
-
-
-def _pieces(text: bytes) -> Iterator[bytes]:
-    """The text in pieces of whole lines: those inside an attachment have even lines, whatever stands around it."""
-    start, length = 0, len(text)
-    while start < length:
-        end = 0
-        if length - start > PIECE_OCTETS:
-            end = text.rfind(b"\n", start, start + PIECE_OCTETS) + 1
-        yield text[start : end or length]
-        start = end or length
-
-
-def _has_bare_line_end(text: bytes) -> bool:
-    if _has_even_lines(text):
-        return False
-    inside = text.replace(b"\r\n", b"")
-    return b"\r" in inside or b"\n" in inside
-
-
-def _has_even_lines(text: bytes) -> bool:
-    """Whether all lines are as long as the second one, and each ends with CRLF and has neither CR nor LF inside.
-
-    As lines of base64 are, in all blocks of an attachment: to look at where the line ends have to be and to count is
-    three times as fast as to take them out. Text that does not end with CR; False tells nothing.
-    """
-    first = text.find(b"\n")
-    line_octets = text.find(b"\n", first + 1) - first
-    if first < 1 or line_octets < 2:
-        return False
-    ends = text[first::line_octets]
-    lines = len(ends)
-    return (
-        ends.count(b"\n") == lines
-        and text[first - 1 :: line_octets].count(b"\r", 0, lines) == lines
-        and text.count(b"\n") == lines
-        and text.count(b"\r") == lines
-    )
 
 
 def _held_octets(block: bytes) -> int:

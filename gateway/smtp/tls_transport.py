@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 RECORD_OCTETS = 16 * 1024  # what one record holds at most (RFC 8446 §5.1), and SSL_read(3) gives at once
 HEADER_OCTETS = 5  # of a record; the last two say how many follow
 BLOCK_OCTETS = 64 * 1024  # what OpenSSL is given at once: it never gives back the memory that it takes for that
-READ_OCTETS = 256 * 1024  # what is read at once where a client sends much: each read costs some 30 microseconds
+READ_OCTETS = 120 * 1024  # where a client sends much: a read costs 30 microseconds, and memory beyond 128 KiB a mmap(2)
 FLIGHT_OCTETS = 32 * 1024  # what is taken from OpenSSL at once; a handshake's answer with a long chain has less
 
 

@@ -1,19 +1,47 @@
-"""The TCP connection of a client, which sends at once what the socket takes.
+"""The TCP connection of a client, whose replies leave at the end of the reactor's turn, together with those of others.
 
 Twisted's own waits until the reactor finds the socket writable: two calls of epoll_ctl(2), a turn and a dispatch for
-each reply, and a socket that nobody has written to takes a reply always.
+each reply, and a socket that nobody has written to takes a reply always. To send in the middle of a turn wakes that
+client up on our processor, while the next session's octets wait.
 """
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IListeningPort
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, cast
+
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.internet.tcp import Port, Server
+
+
+class TurnEnd:
+    """Lets connections send at the end of the turn of the reactor in which they were written to."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._connections: list[PromptServer] = []
+
+    def add(self, connection: PromptServer) -> None:
+        """It has something to send."""
+        if not self._connections:
+            self._clock.callLater(0, self._send)
+        self._connections.append(connection)
+
+    def _send(self) -> None:
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.send()
 
 
 class PromptServer(Server):
     """Twisted's Server; only what the socket does not take waits for the reactor."""
 
-    _waiting = False  # for the reactor to find the socket writable
+    def __init__(self, turn_end: TurnEnd, *made_of: Any) -> None:
+        super().__init__(*made_of)
+        self._turn_end = turn_end
+        self._unsent: list[bytes] = []
+        self._waiting = False  # for the reactor to find the socket writable
 
     def startWriting(self) -> None:
         """Wait until the socket takes more."""
@@ -26,18 +54,44 @@ class PromptServer(Server):
         super().stopWriting()  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
     def write(self, data: bytes) -> None:
-        """Send now, unless something waits already, or the connection is closing, or its writing is a producer's."""
-        if self._waiting or not self.connected or self.disconnecting or self.producer is not None or not data:
-            super().write(data)  # type: ignore[no-untyped-call]  # Twisted's is untyped
+        """Send at the end of the turn. What is written to a connection that is closing is lost, as Twisted has it."""
+        if not data or not self.connected or self.disconnecting:
             return
-        sent = self.writeSomeData(data)
-        if isinstance(sent, Exception):
-            sent = 0  # the reactor meets the same error, and ends the connection as it always does
+        if not self._unsent:
+            self._turn_end.add(self)
+        self._unsent.append(data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """Send several pieces at the end of the turn."""
+        self.write(b"".join(iovec))
+
+    def send(self) -> None:
+        """Send what was written, unless other octets wait already, or the writing is a producer's."""
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        if not data or not self.connected:
+            return
+        sent = 0
+        if not self._waiting and self.producer is None:
+            told = self.writeSomeData(data)
+            # From an error nothing is sent: the reactor meets it again, and ends the connection as it always does
+            sent = told if isinstance(told, int) else 0
         if sent < len(data):
             super().write(data[sent:])  # type: ignore[no-untyped-call]  # Twisted's is untyped
+
+    def loseConnection(self) -> None:
+        """Close behind what was written."""
+        self.send()
+        super().loseConnection()  # type: ignore[no-untyped-call]  # Twisted's is untyped
+
+    def abortConnection(self) -> None:
+        """Cut off; what was written before is given to the socket yet."""
+        self.send()
+        super().abortConnection()  # type: ignore[no-untyped-call]  # Twisted's is untyped
 
 
 def send_promptly(port: IListeningPort) -> None:
     """Let the connections of a TCP port be PromptServers. Others, such as those of a UNIX socket, stay as they are."""
     if isinstance(port, Port) and port.transport is Server:
-        port.transport = PromptServer
+        turn_end = TurnEnd(cast(IReactorTime, port.reactor))
+        port.transport = partial(PromptServer, turn_end)  # type: ignore[assignment]  # Twisted calls it, and no more

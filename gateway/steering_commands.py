@@ -221,6 +221,9 @@ def _show(client: ControlClient, message_id: str, *, as_json: bool) -> None:
     for name in ("id", "received_at", "state", "mode", "account", "reverse_path", "author", "subject", "size_octets"):
         click.echo(f"{name.replace('_', ' ') + ':':<18}{_printable(one[name])}")
     click.echo(f"{'session:':<18}{one['session_id']}")
+    if one["notice_of"]:
+        kept = "" if one["notice_of"]["state"] else " (not kept any more)"
+        click.echo(f"{'a DSN about:':<18}{one['notice_of']['id']}{kept}")
     if one["next_attempt_at"]:
         click.echo(f"{'next attempt at:':<18}{one['next_attempt_at']}, until {one['expires_at']}")
     for path in one["recipients"]:
@@ -235,7 +238,7 @@ def _show(client: ControlClient, message_id: str, *, as_json: bool) -> None:
         for call in attempt["calls"]:
             click.echo(f"    {call['method']} {call['url']}: {call['status'] or 'no answer'} in {call['seconds']} s")
     for event in one["story"]["events"]:
-        click.echo(f"  {event['at']} {event['name']}")
+        click.echo(f"  {event['at']} {event['name']} {_printable(event['detail'].get('dsn', ''))}".rstrip())
 
 
 def _printable(text: object) -> str:

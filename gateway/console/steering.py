@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 from gateway.console.message_document import story_document, summary_document, totals_document
 from gateway.console.query import Action
+from gateway.console.relations import Relations, relations_of
 from gateway.store.interface import Store, Transaction
 from gateway.store.records import WAITING, Attempt, Bounce, Selection, State, StoredEvent, StoredMessage, Totals
 
 T = TypeVar("T")
+Recorded = tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce], Relations]
 AddEvents = Callable[[Transaction, StoredMessage, Sequence[StoredEvent]], object]
 """Appends events of a message to the feed, with what webhooks are told of them."""
 
@@ -73,20 +75,22 @@ class Steering:
             if message is None:
                 raise LookupError(message_id)
             events = transaction.events(0, STORY_EVENTS, message_id)
-            return story_document(message, transaction.attempts(message_id), events)
+            relations = relations_of(transaction, message, events)
+            return story_document(message, transaction.attempts(message_id), events, relations.document())
 
         return await self._store.read(job)
 
-    async def records(self, message_id: str) -> tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce]]:
+    async def records(self, message_id: str) -> Recorded:
         """The same as the store has it, with the bounce records. LookupError when there is no such message."""
 
-        def job(transaction: Transaction) -> tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce]]:
+        def job(transaction: Transaction) -> Recorded:
             message = transaction.message(message_id)
             if message is None:
                 raise LookupError(message_id)
             events = transaction.events(0, STORY_EVENTS, message_id)
             _, bounces = transaction.bounces(Selection(message_ids=(message_id,)), STORY_EVENTS)
-            return message, transaction.attempts(message_id), events, bounces
+            relations = relations_of(transaction, message, events)
+            return message, transaction.attempts(message_id), events, bounces, relations
 
         return await self._store.read(job)
 

@@ -34,7 +34,7 @@ from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
 from gateway.sessions import Sessions
 from gateway.settings import Listener, SettingsError
-from gateway.store.interface import StoreError
+from gateway.start_failure import start_failure, tell_terminal
 from gateway.supervision import Supervisor
 from gateway.tables import Problem
 from gateway.workers.workforce import Workforce
@@ -95,8 +95,13 @@ class GatewayService(Service):
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         try:
             self._start()
-        except (SettingsError, StoreError, OSError) as error:
-            raise SystemExit(f"mailgateway: {error}") from None
+        except Exception as error:
+            told = start_failure(error, self._reading)
+            if self._lines is None or self._settings.log.file is not None:
+                tell_terminal(told, self._settings.log.file)
+            if isinstance(error, SettingsError | OSError):
+                raise SystemExit(told) from None
+            raise
 
     def stopService(self) -> Deferred[None]:
         """421 to whoever has nothing in hand; what is in hand is finished, within the deadline."""

@@ -26,8 +26,8 @@ from gateway.incoming import Clocks, Reader
 from gateway.lane_state import LaneState
 from gateway.message_log import MessageLog
 from gateway.message_store import Keeping, MessageStore
-from gateway.notice_parts import notices, webhook_sender, webhooks
-from gateway.notices.sender import WebhookSender
+from gateway.notice_parts import notices, webhooks, webhooks_with_clients
+from gateway.notices.sender import Webhooks, WebhookSender
 from gateway.partial import TakenPaths
 from gateway.queue.lanes import LaneRules, Lanes, SpillGate
 from gateway.queue.means import Means
@@ -40,6 +40,7 @@ from gateway.retention import Retention
 from gateway.settings import Settings
 from gateway.store.interface import Store, Transaction
 from gateway.store.records import StoredEvent, StoredMessage
+from gateway.store_settings import Store as StoreSettings
 from gateway.storing import Records
 
 
@@ -68,12 +69,14 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one reading of the settings asks for: the dispatch for its sessions, and what the queue goes by."""
+    """What one reading of the settings asks for: the dispatch for its sessions, and what works on the store."""
 
     dispatch: Dispatch
     means: Means
     rules: LaneRules
     queue: QueueSettings
+    retention: StoreSettings
+    webhooks: Webhooks
 
 
 def lane_rules(settings: Settings, shared: Collection[str]) -> LaneRules:
@@ -144,20 +147,25 @@ class Storage:
         )
         if self._working is None:
             clocks, reactor, report = around.clocks, around.reactor, around.report
-            sender = webhook_sender(settings, hooks, self.store, reactor, clocks.wall_seconds, report)
+            # Jitter need not be unguessable
+            sender = WebhookSender(self.store, reactor, clocks.wall_seconds, random.random, report)
             runner = Runner(around.gateway, means, lanes, queue, reactor, self._posted)
             retention = Retention(self.store, settings.store, reactor, clocks.wall_seconds, report)
             self._working = Working(lanes, runner, retention, sender)
-        return Plan(self._dispatch(settings, means, self._working), means, rules, queue)
+        dispatch = self._dispatch(settings, means, self._working)
+        receivers = webhooks_with_clients(settings, hooks, around.reactor)
+        return Plan(dispatch, means, rules, queue, settings.store, receivers)
 
     def use(self, plan: Plan) -> None:
         """Work by these settings from now on, for mail that waits too.
 
-        Attempts under way end as they began. Retention and the receivers of webhooks are those of the start.
+        Attempts and requests to webhooks that are under way end as they began.
         """
         if self._working is not None:
             self._working.lanes.change_rules(plan.rules)
             self._working.runner.change(plan.means, plan.queue)
+            self._working.retention.change(plan.retention)
+            self._working.webhooks.change(plan.webhooks)
         self._notices = plan.means.notices
 
     def start(self) -> None:

@@ -11,14 +11,13 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.threadpool import ThreadPool
 
 from gateway.assembly import Assembly
 from gateway.condition import GatewayCondition
-from gateway.console_parts import Console, make_inbox
+from gateway.console_parts import Console, ConsoleFront, make_inbox
 from gateway.control_socket import ControlSocket, open_control
 from gateway.event_log import EventLog
 from gateway.events import Alarm, Failed, Reloaded, ReloadRefused
@@ -147,7 +146,7 @@ class GatewayService(Service):
         if not ipaddress.ip_address(host).is_loopback and not self._settings.console.tls:
             raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])
         self._console = Console(self._settings, self._condition.console_needs(inbox))
-        self._ports.serve(CONSOLE, self._console.wire(self._settings, assembly.server_tokens()))
+        self._serve_console(self._console.front(self._settings, assembly.server_tokens()))
 
     def _open(self, listeners: tuple[Listener, ...]) -> list[str]:
         """Open the ports of the listeners that are not open yet, all or none; gives their keys."""
@@ -214,7 +213,7 @@ class GatewayService(Service):
         if problems := list(fixed_problems(self._settings, settings)):
             raise SettingsError(problems)
         assembly = Assembly(settings, self._lasting)
-        console = self._console.wire(settings, assembly.server_tokens())
+        console = self._console.front(settings, assembly.server_tokens())
         opened = self._open(settings.listeners)
         if self._workforce is None:
             self._take(reading, console)
@@ -237,12 +236,15 @@ class GatewayService(Service):
             self._ports.close(opened)
             raise
 
-    def _take(self, reading: Reading, console: IProtocolFactory) -> None:
+    def _take(self, reading: Reading, console: ConsoleFront) -> None:
         """From here on nothing can fail."""
         self._reading, self._settings = reading, reading.settings
         self._lasting.counts.change_limits(self._settings.limits)
-        self._console.take_effect(self._settings)
-        self._ports.serve(CONSOLE, console)
+        self._serve_console(console)
+
+    def _serve_console(self, front: ConsoleFront) -> None:
+        self._console.take_effect(self._settings, front)
+        self._ports.serve(CONSOLE, front.wire)
 
     # -- stopping
 
@@ -272,6 +274,7 @@ class GatewayService(Service):
     async def _stop(self) -> None:
         self._supervisor.stopping()
         try:
+            self._console.stop()
             if self._control is not None:
                 await self._control.close()
             seconds = self._settings.limits.drain_seconds

@@ -38,6 +38,7 @@ from gateway.queue.settings import QueueSettings
 from gateway.relay import InThread
 from gateway.retention import Retention
 from gateway.settings import Settings
+from gateway.standing_alarms import StandingAlarms
 from gateway.store.interface import Store, Transaction
 from gateway.store.records import StoredEvent, StoredMessage
 from gateway.store_settings import Store as StoreSettings
@@ -103,7 +104,8 @@ class Storage:
         refused; taken is who of a message's recipients was served while others were not."""
         self.store = store
         self._seal = seal
-        own = (around.clocks, around.report, key_refused, around.gateway)
+        self._alarms = StandingAlarms(around.clocks.seconds, around.report)
+        own = (around.clocks, around.report, key_refused, self._alarms, around.gateway)
         self._attempts = Attempts(*own)
         self._queue_attempts = Attempts(*own, SharedRides(around.clocks.seconds))
         self._taken = taken
@@ -137,6 +139,7 @@ class Storage:
             schedule=queue.schedule,
             notices=notices(settings, hooks, self._seal, self._new_id, queue.expire_seconds),
             clocks=around.clocks,
+            alarms=self._alarms,
             randomness=random.random,  # jitter need not be unguessable
             report=around.report,
             spool_folder=around.spool_folder,
@@ -244,4 +247,5 @@ class Storage:
         )
         messages = MessageStore(keeping, self._log, SpillGate(working.lanes), settings.queue.spill_seconds)
         direct = DirectAttempts(self._attempts, means.reader, self._taken, around.report)
-        return Dispatch(means.departures, means.reader, direct, messages, around.clocks, around.report)
+        own = (around.clocks, around.report, self._alarms)
+        return Dispatch(means.departures, means.reader, direct, messages, *own)

@@ -33,7 +33,7 @@ from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
 from gateway.sessions import Sessions
 from gateway.settings import Listener, SettingsError
-from gateway.start_failure import start_failure, tell_terminal
+from gateway.start_failure import failed_start
 from gateway.supervision import Supervisor
 from gateway.tables import Problem
 from gateway.workers.workforce import Workforce
@@ -47,7 +47,7 @@ STOPPING = "the gateway is stopping"
 
 
 class GatewayService(Service):
-    """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains.
+    """A whole gateway. startService listens on all ports, or raises what failed_start() gives; stopService drains.
 
     With one worker the sessions are here; with more they are in processes of their own, and here is the rest. reports
     has the events of all of them.
@@ -95,12 +95,10 @@ class GatewayService(Service):
         try:
             self._start()
         except Exception as error:
-            told = start_failure(error, self._reading)
-            if self._lines is None or self._settings.log.file is not None:
-                tell_terminal(told, self._settings.log.file)
-            if isinstance(error, SettingsError | OSError):
-                raise SystemExit(told) from None
-            raise
+            failure = failed_start(error, self._reading, own_log=self._lines is not None)
+            if failure is error:
+                raise
+            raise failure from None
 
     def stopService(self) -> Deferred[None]:
         """421 to whoever has nothing in hand; what is in hand is finished, within the deadline."""

@@ -237,6 +237,20 @@ def test_a_failing_start_is_told_on_the_terminal_wherever_the_log_is(tmp_path, e
     assert (f"the log is in {log}" in terminal) == elsewhere.endswith("file") - (elsewhere == "twistd's file")
 
 
+def test_a_failing_start_in_the_background_lets_go_of_the_terminal(tmp_path):
+    log, settings = tmp_path / "gateway.log", tmp_path / "gateway.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        console = f'[console]\nendpoint = "tcp:{taken.getsockname()[1]}:interface=127.0.0.1"\n'
+        settings.write_text(f'state_dir = "{tmp_path}/state"\n{console}')
+        program = Path(sys.executable).with_name("twistd")
+        words = (f"--pidfile={tmp_path}/pid", f"--logfile={log}", "mailgateway", "--config", str(settings))
+        done = subprocess.run([str(program), *words], check=False, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1
+    assert "cannot listen on" in done.stderr
+    assert "Address already in use" in log.read_text()
+    assert not (tmp_path / "pid").exists()
+
+
 def test_a_fault_at_the_start_is_told_on_the_terminal_by_its_kind_and_in_the_log_with_its_trace(tmp_path):
     log, settings = tmp_path / "gateway.log", tmp_path / "gateway.toml"
     state = tmp_path / "state"
@@ -244,7 +258,8 @@ def test_a_fault_at_the_start_is_told_on_the_terminal_by_its_kind_and_in_the_log
     token = state / "console-look.token"
     token.write_bytes(b"\xff")  # what no gateway has written
     token.chmod(0o600)
-    settings.write_text(f'state_dir = "{state}"\n[log]\nfile = "{log}"\n')
+    console = '[console]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+    settings.write_text(f'state_dir = "{state}"\n{console}[log]\nfile = "{log}"\n')
     done = twistd(settings)
     assert done.returncode == 1
     assert "a fault of the gateway, which its log tells more of: UnicodeDecodeError" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -74,7 +75,7 @@ class Steering:
             message = transaction.message(message_id)
             if message is None:
                 raise LookupError(message_id)
-            events = transaction.events(0, STORY_EVENTS, message_id)
+            events = _story_events(transaction, message_id)
             relations = relations_of(transaction, message, events)
             return story_document(message, transaction.attempts(message_id), events, relations.document())
 
@@ -87,7 +88,7 @@ class Steering:
             message = transaction.message(message_id)
             if message is None:
                 raise LookupError(message_id)
-            events = transaction.events(0, STORY_EVENTS, message_id)
+            events = _story_events(transaction, message_id)
             _, bounces = transaction.bounces(Selection(message_ids=(message_id,)), STORY_EVENTS)
             relations = relations_of(transaction, message, events)
             return message, transaction.attempts(message_id), events, bounces, relations
@@ -145,6 +146,16 @@ class Steering:
     def run(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """Any other job that changes something."""
         return self._store.write(job)
+
+
+def _story_events(transaction: Transaction, message_id: str) -> list[StoredEvent]:
+    """The events of a message in order; of one that a program retries every minute, the first ones and the newest."""
+    page = transaction.events(0, STORY_EVENTS, message_id)
+    first, newest = page[: STORY_EVENTS // 2], deque(page[STORY_EVENTS // 2 :], STORY_EVENTS // 2)
+    while len(page) == STORY_EVENTS:
+        page = transaction.events(page[-1].number, STORY_EVENTS, message_id)
+        newest.extend(page)
+    return [*first, *newest]
 
 
 def _event(message: StoredMessage, action: Action, now: float) -> StoredEvent:

@@ -103,6 +103,19 @@ def test_a_dsn_outlives_its_message_and_a_message_its_dsn(operated):
         assert {"id": gone, "state": None} in (related["notice_of"], *related["notices"])
 
 
+def test_a_message_that_was_retried_thousands_of_times_still_leads_to_its_dsn(operated):
+    one, dsn = message(NOW, State.EXPIRED), message(NOW - 1, State.RELAYED, kind="dsn")
+    keep(operated.store, one, dsn)
+    retries = [StoredEvent(NOW + number, "retried", one.message_id) for number in range(2500)]
+    told = [StoredEvent(NOW + 3000, "notified", one.message_id, {"dsn": dsn.message_id})]
+    operated.store.run(lambda transaction: transaction.add_events([*retries, *told]))
+    story = json.loads(operated.process.get(f"/api/v1/messages/{one.message_id}").body)
+    assert story["notices"] == [{"id": dsn.message_id, "state": "relayed"}]
+    names = [event["name"] for event in story["story"]["events"]]
+    assert (names[0], names[-1], len(names)) == ("received", "notified", 1000)
+    assert operated.process.get(f"/messages/{one.message_id}").status == 200
+
+
 @pytest.mark.parametrize("named", ["", None, 7, ["a"], "<script>", "a\0b", "x" * 5000])
 def test_whatever_a_record_names_as_related_the_page_is_there(operated, named):
     mail = message(NOW, State.RELAYED, origin={"notice_of": named})

@@ -129,6 +129,17 @@ def asked(gateway, path):
         return answer.read().decode()
 
 
+def test_a_dsn_that_waits_can_be_looked_at_as_any_mail(tmp_path, api):
+    api.answer = lambda document: (400, {}) if BAD in document["to"] else DOWN
+    with run_queue(tmp_path, settings_text(vendor("postscale", api.url), route("postscale"))) as gateway:
+        message_id = id_of(submit(gateway, BAD))
+        until(lambda: "notified" in Kept(gateway).names(message_id), gateway)
+        (dsn,) = json.loads(asked(gateway, f"/api/v1/messages/{message_id}"))["notices"]
+        assert dsn["state"] == "queued"
+        for rest in ("", "/content", "/source"):
+            assert "Your message could not be delivered" in asked(gateway, f"/messages/{dsn['id']}{rest}")
+
+
 def test_a_message_and_its_dsn_lead_to_each_other(tmp_path, api):
     with run_queue(tmp_path, settings_text(vendor("postscale", api.url), route("postscale"))) as gateway:
         message_id = id_of(submit(gateway, BAD))

@@ -221,9 +221,8 @@ def _show(client: ControlClient, message_id: str, *, as_json: bool) -> None:
     for name in ("id", "received_at", "state", "mode", "account", "reverse_path", "author", "subject", "size_octets"):
         click.echo(f"{name.replace('_', ' ') + ':':<18}{_printable(one[name])}")
     click.echo(f"{'session:':<18}{one['session_id']}")
-    if one["notice_of"]:
-        kept = "" if one["notice_of"]["state"] else " (not kept any more)"
-        click.echo(f"{'a DSN about:':<18}{one['notice_of']['id']}{kept}")
+    if about := one["notice_of"]:
+        click.echo(f"{'a DSN about:':<18}{_printable(about['id'])}{'' if about['state'] else ' (not kept any more)'}")
     if one["next_attempt_at"]:
         click.echo(f"{'next attempt at:':<18}{one['next_attempt_at']}, until {one['expires_at']}")
     for path in one["recipients"]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +132,13 @@ def asked(gateway, path):
         return answer.read().decode()
 
 
+def shown(gateway, message_id):
+    """What `mailgateway messages show` says."""
+    program, config = Path(sys.executable).with_name("mailgateway"), gateway.log_file.with_name("gateway.toml")
+    command = [program, "messages", "--config", config, "show", message_id]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
 def test_a_dsn_that_waits_can_be_looked_at_as_any_mail(tmp_path, api):
     api.answer = lambda document: (400, {}) if BAD in document["to"] else DOWN
     with run_queue(tmp_path, settings_text(vendor("postscale", api.url), route("postscale"))) as gateway:
@@ -154,3 +164,5 @@ def test_a_message_and_its_dsn_lead_to_each_other(tmp_path, api):
         assert other["notice_of"] == {"id": message_id, "state": "refused"}
         assert f'href="/messages/{dsn["id"]}"' in asked(gateway, f"/messages/{message_id}")
         assert f'href="/messages/{message_id}"' in asked(gateway, f"/messages/{dsn['id']}")
+        assert f" notified {dsn['id']}\n" in shown(gateway, message_id)
+        assert f"a DSN about:      {message_id}\n" in shown(gateway, dsn["id"])

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.departures import Departure, Plan
-from gateway.events import Alarm, Attempted, Reporter
+from gateway.events import Attempted, Reporter
 from gateway.incoming import Clocks
 from gateway.message import Submission
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, fold
 from gateway.quickly import quickly_made
 from gateway.recorded_calls import Calls
 from gateway.relay import Note
+from gateway.standing_alarms import StandingAlarms
 from gateway.store.records import Attempt
 
 LEAST_SHARE = 0.1  # of the time for all vendors; one that is asked with less left would hardly answer, and end unknown
@@ -138,12 +139,14 @@ class Attempts:
         clocks: Clocks,
         report: Reporter,
         key_refused: Callable[[str, str], None],
+        alarms: StandingAlarms,
         gateway: str = "",
         rides: Rides = ALONE,
     ) -> None:
         self._clocks = clocks
         self._report = report
         self._key_refused = key_refused
+        self._alarms = alarms
         self._gateway = gateway
         self._rides = rides
 
@@ -239,7 +242,9 @@ class Attempts:
             case Refused(Cause.KEY_REFUSED) if departure.vendor_account.own_key:
                 self._key_refused(name, departure.vendor_account.key)
             case Deferred(Cause.OPERATOR_KEY_REFUSED, reason):
-                self._report(Alarm(f"vendors.{name}: the key is refused: {reason}"))
+                self._alarms.met(departure.lane, f"vendors.{name}: the key is refused: {reason}")
+            case Accepted() if self._alarms.are_standing:
+                self._alarms.well(departure.lane)
 
 
 def _without_overruling(before: Result, one: Result) -> Result:

@@ -64,6 +64,7 @@ class GatewayCondition:
             metrics=self._metrics.page,
             wake=lasting.storage.look if self._workforce is None else self._workforce.look,
             failed_logins=lasting.counts.failed_logins,
+            report=lasting.surroundings.report,
             lanes=self.lane_states,
         )
 

@@ -14,6 +14,7 @@ from twisted.web.server import Site
 
 from gateway.accounts.server_tokens import ServerTokenChecker
 from gateway.accounts.throttle import FailedLoginCount
+from gateway.certificate_watch import CertificateWatch, Watched
 from gateway.console.access import Access, read_tokens
 from gateway.console.bounces_api import BouncesApi
 from gateway.console.control_api import ControlApi
@@ -27,9 +28,9 @@ from gateway.console.pages import ConsoleParts, console_resource
 from gateway.console.sandbox_pages import SandboxParts
 from gateway.console.steering import Steering
 from gateway.console.vendor_pages import VendorFacts
-from gateway.events import Attempted, Event
+from gateway.events import Attempted, Event, Reporter
 from gateway.listener_settings import TlsMode
-from gateway.parts import first_message_command, tls_contexts
+from gateway.parts import first_message_command, watched_contexts
 from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
 from gateway.sandbox.postmark import PostmarkSandbox
@@ -39,7 +40,6 @@ from gateway.sandbox.relaypost import RelayPostSandbox
 from gateway.sandbox.threads import beside
 from gateway.settings import Listener, Settings
 from gateway.storage import Storage
-from gateway.tls import ServerContexts
 from gateway.vendor import load, reserved_user_names
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -68,7 +68,16 @@ class ConsoleNeeds:
     metrics: Callable[[], Awaitable[bytes]]
     wake: Callable[[], None]
     failed_logins: FailedLoginCount
+    report: Reporter
     lanes: LaneStates = no_lane_states
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleFront:
+    """The console by one reading of the settings: what meets the wire, and its certificates; None without TLS."""
+
+    wire: IProtocolFactory
+    certificates: Watched | None
 
 
 class Console:
@@ -79,24 +88,31 @@ class Console:
 
     def __init__(self, settings: Settings, needs: ConsoleNeeds) -> None:
         self._needs = needs
+        self._certificates = CertificateWatch(needs.reactor, needs.report)
         self._access = Access(read_tokens(settings.state_dir), needs.reactor.seconds, is_open=settings.console_is_open)
         inbox = needs.inbox
         stand_ins = {name: make(inbox, needs.reactor) for name, make in SANDBOXES.items()} if inbox is not None else {}
         self._apis = {name: one.resource() for name, one in stand_ins.items()}
         self._magic = [one.magic for one in stand_ins.values()]
 
-    def wire(self, settings: Settings, server_tokens: ServerTokenChecker) -> IProtocolFactory:
+    def front(self, settings: Settings, server_tokens: ServerTokenChecker) -> ConsoleFront:
         """The site by these settings, as it listens: behind TLS where they say so.
 
         server_tokens says who an application is that asks Postmark's bounce API. SettingsError.
         """
-        contexts = _contexts(settings)
+        watched = watched_contexts(settings, console_listener(settings), "console")
         site = QuietSite(console_resource(self._parts(settings, server_tokens)))  # type: ignore[no-untyped-call]  # Twisted's is untyped
-        return TLSMemoryBIOFactory(contexts, False, site) if contexts else site
+        return ConsoleFront(TLSMemoryBIOFactory(watched.contexts, False, site) if watched else site, watched)
 
-    def take_effect(self, settings: Settings) -> None:
-        """A gateway that sends real mail from now on asks for a login, also on connections there are."""
+    def take_effect(self, settings: Settings, front: ConsoleFront) -> None:
+        """A gateway that sends real mail from now on asks for a login, also on connections there are. The files of the
+        certificate are looked at from now on."""
         self._access.is_open = settings.console_is_open
+        self._certificates.watch([front.certificates] if front.certificates is not None else [])
+
+    def stop(self) -> None:
+        """Look at no file any more."""
+        self._certificates.stop()
 
     def _parts(self, settings: Settings, server_tokens: ServerTokenChecker) -> ConsoleParts:
         needs = self._needs
@@ -154,10 +170,6 @@ def console_listener(settings: Settings) -> Listener:
     console = settings.console
     tls: TlsMode = "implicit" if console.tls else "none"
     return Listener(console.endpoint, tls, certificate=console.certificate, private_key=console.private_key)
-
-
-def _contexts(settings: Settings) -> ServerContexts | None:
-    return tls_contexts(settings, console_listener(settings), "console")
 
 
 def make_inbox(settings: Settings, wall_seconds: Callable[[], float], reports: Reports) -> Inbox:

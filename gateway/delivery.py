@@ -132,7 +132,7 @@ class SubmissionDelivery:
             if not self._intake.in_flight.has_room():
                 raise Rejection(SPOOL_FULL)
             session = protocol.session
-            hop = Hop(session.hello_name, protocol.peer, session.transmission_type)
+            hop = Hop(session.hello_name, protocol.peer, session.transmission_type, protocol.tls)
             self._message = SubmissionMessage(self.account, self._envelope, protocol.session_id, hop, self._intake)
         return self._message
 

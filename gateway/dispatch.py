@@ -16,6 +16,7 @@ from gateway.events import Alarm, Answered, Rejected, Reporter
 from gateway.incoming import Clocks, Incoming, Reader
 from gateway.message_store import MessageStore
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Reply, Unknown, fold, printable, reply_for
+from gateway.standing_alarms import StandingAlarms
 from gateway.store.interface import StoreError, StoreFullError
 from gateway.storing import Arrival
 from gateway.vendor import DialectError, Vendor
@@ -47,6 +48,7 @@ class Dispatch:
         store: MessageStore,
         clocks: Clocks,
         report: Reporter,
+        alarms: StandingAlarms,
     ) -> None:
         self._departures = departures
         self._reader = reader
@@ -54,6 +56,7 @@ class Dispatch:
         self._store = store
         self._clocks = clocks
         self._report = report
+        self._alarms = alarms
 
     async def submit(self, incoming: Incoming, fault: Reply | None = None) -> Reply:
         """Bring a message on its way; the reply is what became of it. fault: the reply to mail data that is no good."""
@@ -84,7 +87,7 @@ class Dispatch:
             return self._reject(incoming, dialect, Cause.INVALID, str(error))
         except NoDepartureError as error:
             if isinstance(error.outcome, Deferred):
-                self._report(Alarm(error.outcome.reason))
+                self._alarms.met(error.outcome.reason, error.outcome.reason)
             return self._reject(incoming, dialect, error.outcome.cause, error.outcome.reason)
         arrival = Arrival(incoming, submission, received_at, plan, plan.route.mode or dialect.dialect.default_mode)
         match arrival.mode:

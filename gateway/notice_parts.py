@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from OpenSSL import SSL
 
 from gateway.accounts.seal import Seal
-from gateway.events import Reporter
 from gateway.http_client import HttpClient
 from gateway.notice_settings import WebhookSettings
 from gateway.notices.dsn import Sender
 from gateway.notices.notices import Notices
-from gateway.notices.sender import WebhookSender
+from gateway.notices.sender import Webhooks
 from gateway.notices.webhooks import Webhook, read_key
 from gateway.secret import Secret, SecretError
 from gateway.settings import Settings, SettingsError
-from gateway.store.interface import Store
 from gateway.tables import Problem
 
 CONNECT_SECONDS = 10.0  # as for vendors
@@ -74,21 +71,12 @@ def notices(
     return Notices(sender, tuple(hooks), new_id, reseal, expiry_seconds)
 
 
-def webhook_sender(
-    settings: Settings,
-    hooks: Sequence[Webhook],
-    store: Store,
-    reactor: Any,
-    wall_seconds: Callable[[], float],
-    report: Reporter,
-) -> WebhookSender:
-    """The sender of all webhooks, not started yet."""
-    clients = {
+def webhooks_with_clients(settings: Settings, hooks: Sequence[Webhook], reactor: Any) -> Webhooks:
+    """The webhooks of the settings as their sender takes them. SettingsError when roots cannot be read."""
+    return {
         hook.name: (hook, webhook_client(one, f"webhooks[{number}]", reactor))
         for number, (one, hook) in enumerate(zip(settings.webhooks, hooks, strict=True))
     }
-    # Jitter need not be unguessable
-    return WebhookSender(store, clients, reactor, wall_seconds, random.random, report)
 
 
 def webhook_client(one: WebhookSettings, path: str, reactor: Any) -> HttpClient:

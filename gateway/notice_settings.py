@@ -14,9 +14,9 @@ from gateway.urls import url_problem
 
 EVENTS = (
     "received", "relayed", "deferred", "refused", "expired", "held", "released", "cancelled", "unknown", "moved",
-    "rejected",
+    "retried", "rejected",
 )  # fmt: skip
-"""What a webhook can be told of: the names of the store's events."""
+"""What a webhook can be told of: the names of the store's events, but for notified, as it hears of the DSN itself."""
 
 Format = Literal["standard", "postmark"]
 

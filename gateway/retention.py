@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from gateway.events import Alarm, Reporter
-from gateway.store.interface import Store, StoreError
+from gateway.store.interface import Store, StoreError, Transaction
 from gateway.store_settings import Store as StoreSettings
 
 ROUND_SECONDS = 600.0  # what is kept for days may stay ten minutes longer
@@ -35,11 +35,19 @@ class Retention:
         self._wall_seconds = wall_seconds
         self._report = report
         self._running: Deferred[None] | None = None
+        self._resting: Deferred[None] | None = None  # between two rounds
 
     def start(self) -> None:
         """Begin the first round."""
         self._running = Deferred.fromCoroutine(self._rounds())
         self._running.addErrback(lambda failure: failure.trap(CancelledError) and None)
+
+    def change(self, settings: StoreSettings) -> None:
+        """These times hold from now on, in a round under way too."""
+        if settings == self._settings:
+            return
+        self._settings = settings
+        self._wake()
 
     def stop(self) -> None:
         """Begin nothing any more."""
@@ -52,11 +60,31 @@ class Retention:
                 await self._round()
             except StoreError as error:
                 self._report(Alarm(f"nothing is deleted from the store at the moment: {error}"))
-            await deferLater(self._clock, ROUND_SECONDS)
+            await self._rest()
 
     async def _round(self) -> None:
+        while await self._store.write(self._turn()):
+            await deferLater(self._clock, PAUSE_SECONDS)
+
+    def _turn(self) -> Callable[[Transaction], int]:
         now = self._wall_seconds()
         content_before = now - self._settings.content_days * DAY_SECONDS
         log_before = now - self._settings.log_days * DAY_SECONDS
-        while await self._store.write(lambda transaction: transaction.prune(content_before, log_before, TURN)):
-            await deferLater(self._clock, PAUSE_SECONDS)
+        return lambda transaction: transaction.prune(content_before, log_before, TURN)
+
+    async def _rest(self) -> None:
+        """Until the next round, or a change of the settings."""
+        resting: Deferred[None] = Deferred()
+        self._resting = resting
+        timer = self._clock.callLater(ROUND_SECONDS, self._wake)
+        try:
+            await resting
+        finally:
+            self._resting = None
+            if timer.active():
+                timer.cancel()
+
+    def _wake(self) -> None:
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.callback(None)

@@ -11,14 +11,13 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.threadpool import ThreadPool
 
 from gateway.assembly import Assembly
 from gateway.condition import GatewayCondition
-from gateway.console_parts import Console, make_inbox
+from gateway.console_parts import Console, ConsoleFront, make_inbox
 from gateway.control_socket import ControlSocket, open_control
 from gateway.event_log import EventLog
 from gateway.events import Alarm, Failed, Reloaded, ReloadRefused
@@ -34,7 +33,7 @@ from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
 from gateway.sessions import Sessions
 from gateway.settings import Listener, SettingsError
-from gateway.store.interface import StoreError
+from gateway.start_failure import failed_start
 from gateway.supervision import Supervisor
 from gateway.tables import Problem
 from gateway.workers.workforce import Workforce
@@ -48,7 +47,7 @@ STOPPING = "the gateway is stopping"
 
 
 class GatewayService(Service):
-    """A whole gateway. startService listens on all ports or raises SystemExit; stopService drains.
+    """A whole gateway. startService listens on all ports, or raises what failed_start() gives; stopService drains.
 
     With one worker the sessions are here; with more they are in processes of their own, and here is the rest. reports
     has the events of all of them.
@@ -95,8 +94,11 @@ class GatewayService(Service):
         super().startService()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         try:
             self._start()
-        except (SettingsError, StoreError, OSError) as error:
-            raise SystemExit(f"mailgateway: {error}") from None
+        except Exception as error:
+            failure = failed_start(error, self._reading, own_log=self._lines is not None)
+            if failure is error:
+                raise
+            raise failure from None
 
     def stopService(self) -> Deferred[None]:
         """421 to whoever has nothing in hand; what is in hand is finished, within the deadline."""
@@ -142,7 +144,7 @@ class GatewayService(Service):
         if not ipaddress.ip_address(host).is_loopback and not self._settings.console.tls:
             raise SettingsError([Problem("console.endpoint", f"expected a loopback address, got {host}")])
         self._console = Console(self._settings, self._condition.console_needs(inbox))
-        self._ports.serve(CONSOLE, self._console.wire(self._settings, assembly.server_tokens()))
+        self._serve_console(self._console.front(self._settings, assembly.server_tokens()))
 
     def _open(self, listeners: tuple[Listener, ...]) -> list[str]:
         """Open the ports of the listeners that are not open yet, all or none; gives their keys."""
@@ -209,7 +211,7 @@ class GatewayService(Service):
         if problems := list(fixed_problems(self._settings, settings)):
             raise SettingsError(problems)
         assembly = Assembly(settings, self._lasting)
-        console = self._console.wire(settings, assembly.server_tokens())
+        console = self._console.front(settings, assembly.server_tokens())
         opened = self._open(settings.listeners)
         if self._workforce is None:
             self._take(reading, console)
@@ -232,12 +234,15 @@ class GatewayService(Service):
             self._ports.close(opened)
             raise
 
-    def _take(self, reading: Reading, console: IProtocolFactory) -> None:
+    def _take(self, reading: Reading, console: ConsoleFront) -> None:
         """From here on nothing can fail."""
         self._reading, self._settings = reading, reading.settings
         self._lasting.counts.change_limits(self._settings.limits)
-        self._console.take_effect(self._settings)
-        self._ports.serve(CONSOLE, console)
+        self._serve_console(console)
+
+    def _serve_console(self, front: ConsoleFront) -> None:
+        self._console.take_effect(self._settings, front)
+        self._ports.serve(CONSOLE, front.wire)
 
     # -- stopping
 
@@ -267,6 +272,7 @@ class GatewayService(Service):
     async def _stop(self) -> None:
         self._supervisor.stopping()
         try:
+            self._console.stop()
             if self._control is not None:
                 await self._control.close()
             seconds = self._settings.limits.drain_seconds

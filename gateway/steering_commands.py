@@ -221,6 +221,8 @@ def _show(client: ControlClient, message_id: str, *, as_json: bool) -> None:
     for name in ("id", "received_at", "state", "mode", "account", "reverse_path", "author", "subject", "size_octets"):
         click.echo(f"{name.replace('_', ' ') + ':':<18}{_printable(one[name])}")
     click.echo(f"{'session:':<18}{one['session_id']}")
+    if about := one["notice_of"]:
+        click.echo(f"{'a DSN about:':<18}{_printable(about['id'])}{'' if about['state'] else ' (not kept any more)'}")
     if one["next_attempt_at"]:
         click.echo(f"{'next attempt at:':<18}{one['next_attempt_at']}, until {one['expires_at']}")
     for path in one["recipients"]:
@@ -235,7 +237,7 @@ def _show(client: ControlClient, message_id: str, *, as_json: bool) -> None:
         for call in attempt["calls"]:
             click.echo(f"    {call['method']} {call['url']}: {call['status'] or 'no answer'} in {call['seconds']} s")
     for event in one["story"]["events"]:
-        click.echo(f"  {event['at']} {event['name']}")
+        click.echo(f"  {event['at']} {event['name']} {_printable(event['detail'].get('dsn', ''))}".rstrip())
 
 
 def _printable(text: object) -> str:

@@ -26,8 +26,8 @@ from gateway.incoming import Clocks, Reader
 from gateway.lane_state import LaneState
 from gateway.message_log import MessageLog
 from gateway.message_store import Keeping, MessageStore
-from gateway.notice_parts import notices, webhook_sender, webhooks
-from gateway.notices.sender import WebhookSender
+from gateway.notice_parts import notices, webhooks, webhooks_with_clients
+from gateway.notices.sender import Webhooks, WebhookSender
 from gateway.partial import TakenPaths
 from gateway.queue.lanes import LaneRules, Lanes, SpillGate
 from gateway.queue.means import Means
@@ -38,8 +38,10 @@ from gateway.queue.settings import QueueSettings
 from gateway.relay import InThread
 from gateway.retention import Retention
 from gateway.settings import Settings
+from gateway.standing_alarms import StandingAlarms
 from gateway.store.interface import Store, Transaction
 from gateway.store.records import StoredEvent, StoredMessage
+from gateway.store_settings import Store as StoreSettings
 from gateway.storing import Records
 
 
@@ -68,12 +70,14 @@ class Working:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one reading of the settings asks for: the dispatch for its sessions, and what the queue goes by."""
+    """What one reading of the settings asks for: the dispatch for its sessions, and what works on the store."""
 
     dispatch: Dispatch
     means: Means
     rules: LaneRules
     queue: QueueSettings
+    retention: StoreSettings
+    webhooks: Webhooks
 
 
 def lane_rules(settings: Settings, shared: Collection[str]) -> LaneRules:
@@ -100,7 +104,8 @@ class Storage:
         refused; taken is who of a message's recipients was served while others were not."""
         self.store = store
         self._seal = seal
-        own = (around.clocks, around.report, key_refused, around.gateway)
+        self._alarms = StandingAlarms(around.clocks.seconds, around.report)
+        own = (around.clocks, around.report, key_refused, self._alarms, around.gateway)
         self._attempts = Attempts(*own)
         self._queue_attempts = Attempts(*own, SharedRides(around.clocks.seconds))
         self._taken = taken
@@ -134,6 +139,7 @@ class Storage:
             schedule=queue.schedule,
             notices=notices(settings, hooks, self._seal, self._new_id, queue.expire_seconds),
             clocks=around.clocks,
+            alarms=self._alarms,
             randomness=random.random,  # jitter need not be unguessable
             report=around.report,
             spool_folder=around.spool_folder,
@@ -144,20 +150,25 @@ class Storage:
         )
         if self._working is None:
             clocks, reactor, report = around.clocks, around.reactor, around.report
-            sender = webhook_sender(settings, hooks, self.store, reactor, clocks.wall_seconds, report)
+            # Jitter need not be unguessable
+            sender = WebhookSender(self.store, reactor, clocks.wall_seconds, random.random, report)
             runner = Runner(around.gateway, means, lanes, queue, reactor, self._posted)
             retention = Retention(self.store, settings.store, reactor, clocks.wall_seconds, report)
             self._working = Working(lanes, runner, retention, sender)
-        return Plan(self._dispatch(settings, means, self._working), means, rules, queue)
+        dispatch = self._dispatch(settings, means, self._working)
+        receivers = webhooks_with_clients(settings, hooks, around.reactor)
+        return Plan(dispatch, means, rules, queue, settings.store, receivers)
 
     def use(self, plan: Plan) -> None:
         """Work by these settings from now on, for mail that waits too.
 
-        Attempts under way end as they began. Retention and the receivers of webhooks are those of the start.
+        Attempts and requests to webhooks that are under way end as they began.
         """
         if self._working is not None:
             self._working.lanes.change_rules(plan.rules)
             self._working.runner.change(plan.means, plan.queue)
+            self._working.retention.change(plan.retention)
+            self._working.webhooks.change(plan.webhooks)
         self._notices = plan.means.notices
 
     def start(self) -> None:
@@ -236,4 +247,5 @@ class Storage:
         )
         messages = MessageStore(keeping, self._log, SpillGate(working.lanes), settings.queue.spill_seconds)
         direct = DirectAttempts(self._attempts, means.reader, self._taken, around.report)
-        return Dispatch(means.departures, means.reader, direct, messages, around.clocks, around.report)
+        own = (around.clocks, around.report, self._alarms)
+        return Dispatch(means.departures, means.reader, direct, messages, *own)

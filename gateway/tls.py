@@ -29,6 +29,16 @@ Version = Literal["1.2", "1.3"]
 CipherPolicy = Literal["intermediate", "modern"]
 
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"  # forward secrecy and AEAD only; RFC 9325 §4.2
+CIPHER_SUITES = {
+    f"ECDHE-{key}-{ours}": f"TLS_ECDHE_{key}_WITH_{registered}"
+    for key in ("ECDSA", "RSA")
+    for ours, registered in (
+        ("AES128-GCM-SHA256", "AES_128_GCM_SHA256"),
+        ("AES256-GCM-SHA384", "AES_256_GCM_SHA384"),
+        ("CHACHA20-POLY1305", "CHACHA20_POLY1305_SHA256"),
+    )
+}
+"""OpenSSL's names of TLS 1.2's suites in CIPHERS, and those of IANA's registry; of TLS 1.3 both have the same."""
 VERSIONS: Mapping[Version, int] = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 TICKET_KEY_SECONDS = 24 * 60 * 60  # RFC 9325 §3.4: keys of tickets are changed; OpenSSL keeps one as long as a context
 SESSION_ID_OCTETS = 32  # the most that OpenSSL takes
@@ -101,6 +111,12 @@ class ServerContexts:
 
     def _context(self, certificate: ServerCertificate) -> SSL.Context:
         return server_context(certificate, self._policy, self._session_id)
+
+
+def session_tls(connection: SSL.Connection) -> str:
+    """What a session's TLS is, for trace information: "TLSv1.3, TLS_AES_256_GCM_SHA384". After the handshake."""
+    cipher = connection.get_cipher_name() or ""
+    return f"{connection.get_protocol_version_name()}, {CIPHER_SUITES.get(cipher, cipher)}"
 
 
 def _choose_context(connection: SSL.Connection, named: Mapping[str, SSL.Context]) -> None:

@@ -14,21 +14,27 @@ from gateway.quickly import quickly_made
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """How a message came in: what the client called itself, its address, and how it spoke (RFC 3848)."""
+    """How a message came in: what the client called itself, its address, how it spoke (RFC 3848), and the session's
+    TLS as gateway.tls.session_tls() gives it. Of a notice of ours all are empty."""
 
     hello_name: str
     peer: str
     transmission_type: str
+    tls: str = ""
 
 
 def received_field(hop: Hop, hostname: str, message_id: str, at: float) -> HeaderField:
     """The Received field of a message. at is the wall clock in seconds.
 
-    There is no "for" clause: it would show one recipient to the others (RFC 5321 §7.6).
+    There is no "for" clause: it would show one recipient to the others (RFC 5321 §7.6). The cipher suite is in a "tls"
+    clause (RFC 8314 §4.3).
     """
+    if not hop.transmission_type:
+        return HeaderField("Received", f"by {hostname} id {message_id}; {field_date(int(at))}")
     address = f"[IPv6:{hop.peer}]" if ":" in hop.peer else f"[{hop.peer}]"
     way = f"from {hop.hello_name or 'unknown'} ({address}) by {hostname} with {hop.transmission_type}"
-    return HeaderField("Received", f"{way} id {message_id}; {field_date(int(at))}")
+    tls = f" tls {hop.tls.rpartition(' ')[2]}" if hop.tls else ""
+    return HeaderField("Received", f"{way} id {message_id}{tls}; {field_date(int(at))}")
 
 
 def missing_fields(fields: Sequence[HeaderField], hostname: str, message_id: str, at: float) -> tuple[HeaderField, ...]:

@@ -29,7 +29,8 @@ def own_log(
     try:
         stream = LogStream(settings.file)
     except OSError as error:
-        raise UsageError(f"log.file: {settings.file}: {error.strerror}") from None
+        told = f"log.file: {settings.file}: {error.strerror}; its folder has to be there, and ours to write in"
+        raise UsageError(told) from None
     return LogLines(stream, settings.format, wall_seconds)
 
 

@@ -10,10 +10,12 @@ from twisted.internet.defer import Deferred as Promise
 from gateway.accounts.account import Account, fingerprint
 from gateway.attempts import Attempts, Errand, Result
 from gateway.departures import Departures, NoDepartureError, VendorEntry
+from gateway.events import Alarm, Attempted
 from gateway.incoming import Clocks
 from gateway.message import Content, Envelope, Mailbox, SendOptions, Submission
 from gateway.outcome import Accepted, Cause, Deferred, Refused, Unknown
 from gateway.routing import Route
+from gateway.standing_alarms import REPEAT_SECONDS, SETTLED_SECONDS, SUBJECTS, StandingAlarms
 from gateway.vendor import ApiAnswer, ApiRequest, Feature, NoAnswer, Translation
 
 A, B = "a@cust.example", "b@cust.example"
@@ -89,7 +91,11 @@ class World:
         self.departures = Departures(self.entries, (Route(("first", "second"), dialect="postscale"),))
         clocks = Clocks(self.clock, lambda: 1000.0 + self.clock.now)
         self.attempts = Attempts(
-            clocks, self.events.append, lambda vendor, key: self.refused_keys.append((vendor, key)), "gw1"
+            clocks,
+            self.events.append,
+            lambda vendor, key: self.refused_keys.append((vendor, key)),
+            StandingAlarms(self.clock, self.events.append),
+            "gw1",
         )
 
     def plan(self, account: Account | None = None, **more: Any):
@@ -203,6 +209,53 @@ def test_an_operators_key_that_is_refused_is_an_alarm_and_a_clients_is_forgotten
     world.plan = lambda: World.plan(world, Account("x", "postscale", "first", "clients-key"))
     world.run()
     assert world.refused_keys == [("first", "clients-key")]
+
+
+def test_a_key_that_stays_refused_is_an_alarm_now_and_then_with_how_often():
+    refused = Deferred(Cause.OPERATOR_KEY_REFUSED, "401")
+    world = World(CannedVendor(*[refused] * 102), CannedVendor(*[Accepted()] * 102))
+
+    def alarms():
+        return [one.text for one in world.events if isinstance(one, Alarm)]
+
+    for _ in range(100):
+        world.run()
+    assert alarms() == ["vendors.first: the key is refused: 401"]
+    world.clock.now += REPEAT_SECONDS
+    world.run()
+    world.run()
+    assert alarms()[1:] == ["vendors.first: the key is refused: 401 (100 times since the last alarm)"]
+    assert sum(isinstance(one, Attempted) for one in world.events) == 204
+
+
+def test_each_key_that_is_refused_has_an_alarm_of_its_own():
+    refused = Deferred(Cause.OPERATOR_KEY_REFUSED, "401")
+    world = World(CannedVendor(refused, refused), CannedVendor(refused, refused))
+    world.run()
+    world.run()
+    assert [one.text[:14] for one in world.events if isinstance(one, Alarm)] == ["vendors.first:", "vendors.second"]
+
+
+@pytest.mark.parametrize(("good_seconds", "alarms"), [(SETTLED_SECONDS, 2), (SETTLED_SECONDS / 2, 1)])
+def test_a_key_that_was_good_meanwhile_is_told_at_once_but_not_one_that_comes_and_goes(good_seconds, alarms):
+    bad, good = Deferred(Cause.OPERATOR_KEY_REFUSED, "401"), Accepted()
+    world = World(CannedVendor(bad, good, good, bad), CannedVendor(good, good))
+    world.run()
+    world.run()
+    world.clock.now += good_seconds
+    world.run()
+    world.run()
+    assert sum(isinstance(one, Alarm) for one in world.events) == alarms
+
+
+def test_alarms_about_ever_other_things_are_all_told_and_not_all_remembered():
+    told: list[Alarm] = []
+    alarms = StandingAlarms(lambda: 0.0, told.append)
+    for number in range(3 * SUBJECTS):
+        alarms.met(f"a{number}", "x")
+        alarms.met(f"a{number}", "x")
+    assert len(told) == 3 * SUBJECTS
+    assert len(alarms._standing) <= SUBJECTS
 
 
 class ClosedGate:

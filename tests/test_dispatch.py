@@ -18,6 +18,7 @@ from gateway.message import Content, Envelope, SendOptions, Submission
 from gateway.outcome import Cause, Reply
 from gateway.partial import TakenPaths
 from gateway.routing import Route
+from gateway.standing_alarms import StandingAlarms
 from gateway.trace import Hop
 from gateway.vendor import ApiAnswer, load
 from gateway.vendors.postscale import VENDOR
@@ -56,9 +57,10 @@ def dispatch_with(*answers: ApiAnswer) -> tuple[Dispatch, CannedRelay]:
     entry = VendorEntry("main", VENDOR, "http://127.0.0.1", None, relay)
     departures = Departures({"main": entry}, ())
     clocks, reader = Clocks(lambda: 0.0, lambda: 0.0), Reader({"postscale": VENDOR}, "gateway.test", None)
-    attempts = Attempts(clocks, lambda event: None, lambda *_: None)
+    alarms = StandingAlarms(clocks.seconds, lambda event: None)
+    attempts = Attempts(clocks, lambda event: None, lambda *_: None, alarms)
     direct = DirectAttempts(attempts, reader, TakenPaths(clocks.seconds), lambda event: None)
-    return Dispatch(departures, reader, direct, Logged(), clocks, lambda event: None), relay
+    return Dispatch(departures, reader, direct, Logged(), clocks, lambda event: None, alarms), relay
 
 
 def submit(dispatch: Dispatch, *recipients: str) -> Reply:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -206,14 +207,71 @@ def test_the_file_is_opened_anew_at_sighup(started, tmp_path):
     assert "] reloaded " not in old.read_text()
 
 
+def twistd(settings, *options):
+    """A start that fails: what has become of it."""
+    program = Path(sys.executable).with_name("twistd")
+    return subprocess.run(
+        [str(program), "-n", "--pidfile=", *options, "mailgateway", "--config", str(settings)],
+        check=False, capture_output=True, text=True, timeout=SECONDS, cwd=Path(__file__).parent.parent,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("elsewhere", ["file", "json file", "twistd's file", "nowhere else"])
+def test_a_failing_start_is_told_on_the_terminal_wherever_the_log_is(tmp_path, elsewhere):
+    log, settings = tmp_path / "gateway.log", tmp_path / "gateway.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        listener = f'[[listeners]]\nendpoint = "tcp:{port}:interface=127.0.0.1"\ntls = "none"\ndialect = "postscale"\n'
+        console = '[console]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+        lines = {"file": f'[log]\nfile = "{log}"\n', "json file": f'[log]\nformat = "json"\nfile = "{log}"\n'}
+        settings.write_text(f'state_dir = "{tmp_path}/state"\n{listener}{console}{lines.get(elsewhere, "")}')
+        done = twistd(settings, *([f"--logfile={log}"] if elsewhere == "twistd's file" else []))
+    assert done.returncode == 1
+    terminal = done.stdout + done.stderr
+    assert terminal.count("Address already in use") == 1
+    assert f"tcp:{port}:interface=127.0.0.1" in terminal
+    assert f'"mailgateway check {settings}"' in terminal
+    if elsewhere != "nowhere else":
+        assert done.stderr.startswith("mailgateway: cannot listen on")
+        assert "Address already in use" in log.read_text()
+    assert (f"the log is in {log}" in terminal) == elsewhere.endswith("file") - (elsewhere == "twistd's file")
+
+
+def test_a_failing_start_in_the_background_lets_go_of_the_terminal(tmp_path):
+    log, settings = tmp_path / "gateway.log", tmp_path / "gateway.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        console = f'[console]\nendpoint = "tcp:{taken.getsockname()[1]}:interface=127.0.0.1"\n'
+        settings.write_text(f'state_dir = "{tmp_path}/state"\n{console}')
+        program = Path(sys.executable).with_name("twistd")
+        words = (f"--pidfile={tmp_path}/pid", f"--logfile={log}", "mailgateway", "--config", str(settings))
+        done = subprocess.run([str(program), *words], check=False, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 1
+    assert "cannot listen on" in done.stderr
+    assert "Address already in use" in log.read_text()
+    assert not (tmp_path / "pid").exists()
+
+
+def test_a_fault_at_the_start_is_told_on_the_terminal_by_its_kind_and_in_the_log_with_its_trace(tmp_path):
+    log, settings = tmp_path / "gateway.log", tmp_path / "gateway.toml"
+    state = tmp_path / "state"
+    state.mkdir()
+    token = state / "console-look.token"
+    token.write_bytes(b"\xff")  # what no gateway has written
+    token.chmod(0o600)
+    console = '[console]\nendpoint = "tcp:0:interface=127.0.0.1"\n'
+    settings.write_text(f'state_dir = "{state}"\n{console}[log]\nfile = "{log}"\n')
+    done = twistd(settings)
+    assert done.returncode == 1
+    assert "a fault of the gateway, which its log tells more of: UnicodeDecodeError" in done.stderr
+    assert f"the log is in {log}" in done.stderr
+    assert "Traceback" in log.read_text()
+    assert "Traceback" not in done.stderr
+
+
 def test_a_file_that_cannot_be_opened_stops_the_start_with_its_name(tmp_path):
     settings = tmp_path / "gateway.toml"
     settings.write_text(f'[log]\nfile = "{tmp_path}/none/gateway.log"\n')
-    twistd = Path(sys.executable).with_name("twistd")
-    done = subprocess.run(
-        [str(twistd), "-n", "--pidfile=", "mailgateway", "--config", str(settings)],
-        check=False, capture_output=True, text=True, timeout=SECONDS, cwd=Path(__file__).parent.parent,
-    )  # fmt: skip
+    done = twistd(settings)
     assert done.returncode == 1
     assert "log.file" in done.stdout + done.stderr
     assert "No such file" in done.stdout + done.stderr

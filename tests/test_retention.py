@@ -84,3 +84,18 @@ def test_nothing_is_left_behind_at_the_end(store):
     life = Life(store)
     life.retention.stop()
     assert life.clock.getDelayedCalls() == []
+
+
+def test_new_times_hold_at_once_and_do_not_wait_for_the_next_round(store):
+    add(store, message(1, state=State.RELAYED))
+    life = Life(store)
+    life.time = NOW + 1.5 * DAY
+    life.retention.change(StoreSettings(content_days=1.0, log_days=2.0))
+    assert found(store, message(1)).has_content
+    life.retention.change(StoreSettings(content_days=1.0, log_days=1.0))
+    while life.clock.getDelayedCalls()[0].getTime() - life.clock.seconds() < 2 * PAUSE_SECONDS:
+        life.clock.advance(PAUSE_SECONDS)
+    assert found(store, message(1)) is None
+    life.retention.stop()
+    life.retention.change(StoreSettings(content_days=3.0))
+    assert life.clock.getDelayedCalls() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.accounts.credentials import mechanisms_of
@@ -72,9 +72,9 @@ def recipient_document(one: Recipient) -> dict[str, Any]:
 
 
 def story_document(
-    message: StoredMessage, attempts: Sequence[Attempt], events: Sequence[StoredEvent]
+    message: StoredMessage, attempts: Sequence[Attempt], events: Sequence[StoredEvent], relations: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All that is known of one message."""
+    """All that is known of one message; relations as relations.py gives them."""
     envelope = message.envelope
     return summary_document(message) | {
         "session_id": message.session_id,
@@ -82,6 +82,7 @@ def story_document(
         "dsn": {"ret": envelope.ret, "envid": envelope.envid, "notify": dict(envelope.notify)},
         "idempotency_key": message.idempotency_key,
         "moved_to": list(message.moved_to),
+        **relations,
         "story": {
             "attempts": [attempt_document(one) for one in attempts],
             "events": [event_document(one) for one in events],

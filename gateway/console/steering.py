@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from gateway.console.message_document import story_document, summary_document, totals_document
 from gateway.console.query import Action
+from gateway.console.relations import Relations, relations_of
 from gateway.store.interface import Store, Transaction
 from gateway.store.records import WAITING, Attempt, Bounce, Selection, State, StoredEvent, StoredMessage, Totals
 
 T = TypeVar("T")
+Recorded = tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce], Relations]
 AddEvents = Callable[[Transaction, StoredMessage, Sequence[StoredEvent]], object]
 """Appends events of a message to the feed, with what webhooks are told of them."""
 
@@ -72,21 +75,23 @@ class Steering:
             message = transaction.message(message_id)
             if message is None:
                 raise LookupError(message_id)
-            events = transaction.events(0, STORY_EVENTS, message_id)
-            return story_document(message, transaction.attempts(message_id), events)
+            events = _story_events(transaction, message_id)
+            relations = relations_of(transaction, message, events)
+            return story_document(message, transaction.attempts(message_id), events, relations.document())
 
         return await self._store.read(job)
 
-    async def records(self, message_id: str) -> tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce]]:
+    async def records(self, message_id: str) -> Recorded:
         """The same as the store has it, with the bounce records. LookupError when there is no such message."""
 
-        def job(transaction: Transaction) -> tuple[StoredMessage, list[Attempt], list[StoredEvent], list[Bounce]]:
+        def job(transaction: Transaction) -> Recorded:
             message = transaction.message(message_id)
             if message is None:
                 raise LookupError(message_id)
-            events = transaction.events(0, STORY_EVENTS, message_id)
+            events = _story_events(transaction, message_id)
             _, bounces = transaction.bounces(Selection(message_ids=(message_id,)), STORY_EVENTS)
-            return message, transaction.attempts(message_id), events, bounces
+            relations = relations_of(transaction, message, events)
+            return message, transaction.attempts(message_id), events, bounces, relations
 
         return await self._store.read(job)
 
@@ -141,6 +146,16 @@ class Steering:
     def run(self, job: Callable[[Transaction], T]) -> Awaitable[T]:
         """Any other job that changes something."""
         return self._store.write(job)
+
+
+def _story_events(transaction: Transaction, message_id: str) -> list[StoredEvent]:
+    """The events of a message in order; of one that a program retries every minute, the first ones and the newest."""
+    page = transaction.events(0, STORY_EVENTS, message_id)
+    first, newest = page[: STORY_EVENTS // 2], deque(page[STORY_EVENTS // 2 :], STORY_EVENTS // 2)
+    while len(page) == STORY_EVENTS:
+        page = transaction.events(page[-1].number, STORY_EVENTS, message_id)
+        newest.extend(page)
+    return [*first, *newest]
 
 
 def _event(message: StoredMessage, action: Action, now: float) -> StoredEvent:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.console.message_document import overall_state
+from gateway.console.relations import Relations
 from gateway.store.records import WAITING, Attempt, Bounce, State, StoredEvent, StoredMessage
 
 LABELS = {
@@ -18,7 +19,7 @@ LABELS = {
 }
 """What StoredMessage.origin has, in words. Anything else in it is shown under its own name."""
 
-TOLD_ELSEWHERE = frozenset({"recipients", "from", "subject", "to", "account", "mode"})
+TOLD_ELSEWHERE = frozenset({"recipients", "from", "subject", "to", "account", "mode", "dsn", "notice_of"})
 """Details of events that the page shows in other places already, or in words of its own."""
 
 
@@ -52,6 +53,7 @@ class Story:
     happenings: tuple[Happening, ...]
     changes: tuple[str, ...]
     bounces: tuple[Bounce, ...]
+    relations: Relations
 
     @classmethod
     def of(
@@ -60,13 +62,14 @@ class Story:
         attempts: Sequence[Attempt],
         events: Sequence[StoredEvent],
         bounces: Sequence[Bounce],
+        relations: Relations,
     ) -> Story:
         """Put it in order. changes are what attempts could not carry or had to repair, each once."""
         found = [Happening(one.at, event=one) for one in events]
         found += [Happening(one.began_at, attempt=one, number=number) for number, one in enumerate(attempts, 1)]
         found.sort(key=lambda one: (one.at, one.attempt is not None))
         changes = dict.fromkeys(line for one in attempts for line in one.report)
-        return cls(message, tuple(found), tuple(changes), tuple(bounces))
+        return cls(message, tuple(found), tuple(changes), tuple(bounces), relations)
 
     @property
     def state(self) -> State:
@@ -81,6 +84,7 @@ class Story:
     @property
     def origin(self) -> Mapping[str, str]:
         """How the message came, by labels."""
-        given = {name: str(value) for name, value in self.message.origin.items() if value not in ("", None)}
+        origin = {name: value for name, value in self.message.origin.items() if name not in TOLD_ELSEWHERE}
+        given = {name: str(value) for name, value in origin.items() if value not in ("", None)}
         known = {label: given.pop(name) for name, label in LABELS.items() if name in given}
         return known | given

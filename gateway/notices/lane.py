@@ -78,6 +78,22 @@ class Lane:
         self._waiting.append(post)
         self._start()
 
+    async def change(self, webhook: Webhook, client: Client) -> None:
+        """Send by these from now on; requests under way end as they began. A webhook that is another one now has no
+        failures behind it."""
+        if webhook != self._webhook:
+            self.is_gone = self._fails = False
+            self._pause_until = 0.0
+        before, self._client = self._client, client
+        self._webhook = webhook
+        await before.close()
+
+    def give_back(self) -> list[WebhookPost]:
+        """The posts that wait here, which somebody else is to deliver."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
+
     async def close(self) -> None:
         """Send nothing more; what is in hand is delivered again by whoever claims it after the lease."""
         self._waiting.clear()
@@ -103,17 +119,18 @@ class Lane:
             self._start()
 
     async def _send(self, post: WebhookPost) -> None:
-        request = ApiRequest(
-            "POST", self._webhook.url, request_headers(self._webhook, post, self._shared.wall_seconds())
-        )
-        answer = await self._client.exchange(request, OctetsBody(post.body), self._webhook.timeout_seconds)
-        verdict = read_answer(self._webhook, answer)
+        webhook = self._webhook
+        request = ApiRequest("POST", webhook.url, request_headers(webhook, post, self._shared.wall_seconds()))
+        answer = await self._client.exchange(request, OctetsBody(post.body), webhook.timeout_seconds)
+        verdict = read_answer(webhook, answer)
         if verdict is Verdict.TAKEN:
             self._fails = False
             await self._shared.finish(post, None)
+        elif webhook != self._webhook:  # it says nothing of the one that there is now
+            await self._shared.finish(post, self._shared.wall_seconds())
         elif verdict is Verdict.GONE:
             self.is_gone = True
-            self._tell("410 Gone: nothing more is sent to it before the next start")
+            self._tell("410 Gone: nothing more is sent to it until it is changed, or the next start")
             await self._shared.finish(post, None)
         elif verdict is Verdict.DROPPED:
             self._tell(f"{post.post_id} was not taken and is given up: {_words(answer)}")

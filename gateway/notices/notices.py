@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gateway.message import Envelope, SendOptions
 from gateway.notices.bounces import bounces_of, webhook_document
 from gateway.notices.dsn import Dsn, Sender, make_dsn, returned_original
-from gateway.notices.verdicts import DSN_KIND, verdicts
+from gateway.notices.verdicts import DSN_KIND, NOTIFIED, verdicts
 from gateway.notices.webhooks import Webhook, bounce_posts, event_posts
 from gateway.store.interface import PIECE_OCTETS, Transaction
 from gateway.store.records import Recipient, State, StoredEvent, StoredMessage
@@ -110,6 +110,8 @@ class Notices:
         dsn = make_dsn(self.new_id(), self._sender_for(message), message, told, original, now)
         stored = self._stored(dsn, message, now)
         transaction.add_message(stored, _pieces(dsn.content), ())
+        # For the story alone: webhooks hear of the DSN itself, which says what it is about
+        transaction.add_events([StoredEvent(now, NOTIFIED, message.message_id, {"dsn": dsn.message_id})])
         detail = {"notice_of": message.message_id, "recipients": [dsn.recipient]}
         self.add_events(transaction, stored, [StoredEvent(now, "received", dsn.message_id, detail)])
         return dsn.message_id

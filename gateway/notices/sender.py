@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -21,17 +21,19 @@ FORMER_WAIT_SECONDS = 600.0  # until it is looked at again: for as long as a rol
 POLL_SECONDS = 2.0  # other gateways' posts, and those whose time has come: soon enough for any receiver
 LEASE_SLACK_SECONDS = 60.0  # beyond the time that all posts in hand take when each request lasts to its timeout
 
+Webhooks = Mapping[str, tuple[Webhook, Client]]
+"""The webhooks by their names, each with a client of its own."""
+
 
 class WebhookSender:
     """Claims due posts and delivers each at least once. wake() after posts were committed: then none waits for a poll.
 
-    clients: one for each webhook, by name. Order is not promised.
+    It has no webhooks before change(). Order is not promised.
     """
 
     def __init__(
         self,
         store: Store,
-        webhooks: Mapping[str, tuple[Webhook, Client]],
         reactor: Any,
         wall_seconds: Callable[[], float],
         chance: Callable[[], float],
@@ -41,16 +43,31 @@ class WebhookSender:
         self._reactor = reactor
         self._wall_seconds = wall_seconds
         self._report = report
-        shared = Shared(self._finish, wall_seconds, reactor.seconds, chance, report)
-        self._lanes = {name: Lane(webhook, client, shared) for name, (webhook, client) in webhooks.items()}
-        slowest_seconds = max((webhook.timeout_seconds for webhook, _ in webhooks.values()), default=0.0)
-        self._lease_seconds = LEASE_SLACK_SECONDS + IN_HAND / AT_ONCE * slowest_seconds
+        self._shared = Shared(self._finish, wall_seconds, reactor.seconds, chance, report)
+        self._lanes: dict[str, Lane] = {}
+        self._lease_seconds = LEASE_SLACK_SECONDS
         self._napping: Deferred[None] | None = None
         self._running = False
         self._is_woken = False
         self._may_be_more = False
         self._stopped: Deferred[None] | None = None
         self._store_fails = False
+
+    def change(self, webhooks: Webhooks) -> None:
+        """Deliver to these from now on. Requests under way end as they began; what waits for a webhook that is no more
+        goes back to the store."""
+        slowest_seconds = max((webhook.timeout_seconds for webhook, _ in webhooks.values()), default=0.0)
+        self._lease_seconds = LEASE_SLACK_SECONDS + IN_HAND / AT_ONCE * slowest_seconds
+        former = {name: lane for name, lane in self._lanes.items() if name not in webhooks}
+        for name, (webhook, client) in webhooks.items():
+            lane = self._lanes.get(name)
+            if lane is None:
+                self._lanes[name] = Lane(webhook, client, self._shared)
+            else:
+                self._begin(lane.change(webhook, client))
+        for name in former:
+            self._begin(self._let_go(self._lanes.pop(name)))
+        self.wake()
 
     def start(self) -> None:
         """Deliver from now on."""
@@ -114,6 +131,11 @@ class WebhookSender:
         if ends:
             await self._write(ends)
 
+    async def _let_go(self, lane: Lane) -> None:
+        until = self._wall_seconds() + FORMER_WAIT_SECONDS
+        await self._write([(post, until) for post in lane.give_back()])
+        await lane.close()
+
     async def _finish(self, post: WebhookPost, next_attempt_at: float | None) -> None:
         await self._write([(post, next_attempt_at)])
         if self._may_be_more and self._in_hand <= IN_HAND // 2:
@@ -134,6 +156,13 @@ class WebhookSender:
         if not self._store_fails:
             self._report(Alarm(f"webhooks wait for the store: {error}"))
         self._store_fails = True
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        """A fault of our own; what it kept in hand is delivered when its lease has ended."""
+        self._report(Alarm(f"webhooks: {type(failure.value).__name__} at a change of the settings"))
 
     def _broken(self, failure: Failure) -> None:
         self._report(Alarm(f"webhooks are sent no more: {type(failure.value).__name__}: {failure.getErrorMessage()}"))

@@ -13,6 +13,9 @@ from gateway.store.records import Recipient, State, StoredMessage
 DSN_KIND = "dsn"
 """StoredMessage.kind of our own notices."""
 
+NOTIFIED = "notified"
+"""The event of a message about which a DSN was made; its detail names that as "dsn"."""
+
 EXPIRED_STATUS = "4.4.7"  # RFC 3463 §3.5: delivery time expired; 4, because each single failure was temporary
 RELAYED_STATUS = "2.0.0"
 

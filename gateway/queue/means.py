@@ -12,6 +12,7 @@ from gateway.events import Reporter
 from gateway.incoming import Clocks, Reader
 from gateway.queue.notices import Notices
 from gateway.queue.schedule import Schedule
+from gateway.standing_alarms import StandingAlarms
 from gateway.store.interface import Store
 from gateway.storing import Records
 
@@ -31,6 +32,7 @@ class Means:
     schedule: Schedule
     notices: Notices
     clocks: Clocks
+    alarms: StandingAlarms
     randomness: Callable[[], float]
     report: Reporter
     spool_folder: Path | None

@@ -105,7 +105,7 @@ class Trip:
             return await self._without_attempt(Refused(Cause.INVALID, str(error)), Route())
         except NoDepartureError as error:
             if isinstance(error.outcome, Deferred):
-                means.report(Alarm(error.outcome.reason))
+                means.alarms.met(error.outcome.reason, error.outcome.reason)
             return await self._without_attempt(error.outcome, error.route)
         self._options = submission.options
         self._kinds = notice_kinds(plan.route, str(message.account.get("dialect", "")))

@@ -27,12 +27,10 @@ from gateway.smtp.logins import Logins
 from gateway.smtp.session import Session
 from gateway.smtp.tls_transport import TlsTransport
 from gateway.smtp.transactions import Transactions, refusal
+from gateway.tls import session_tls
 
-UNREAD_OCTETS = 64 * 1024
-"""What may wait while a reply is pending before the transport is paused: one read of the reactor."""
-
-CLOSE_SECONDS = 5
-"""After our last word the peer has this long to close its side, then the connection is aborted."""
+UNREAD_OCTETS = 64 * 1024  # what may wait while a reply is pending, then the transport is paused: one read of it
+CLOSE_SECONDS = 5  # for the peer to close its side after our last word, then the connection is aborted
 
 
 @implementer(IHandshakeListener)
@@ -45,6 +43,7 @@ class SubmissionProtocol(ESMTP):
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
         self.session = session
         self.session_id, self.peer = session_id, peer
+        self.tls = ""  # in words, once it is up
         self.draining = self._working = self._paused = self._lost = False
         self._host = host
         self._logins = Logins(host, session_id, peer)
@@ -68,6 +67,7 @@ class SubmissionProtocol(ESMTP):
         """TLS is up, after STARTTLS or from the first octet."""
         self._deadlines.handshake_done()
         connection = self.transport.getHandle()
+        self.tls = session_tls(connection)
         self.session.rules = self._logins.secured(connection.get_servername)
         if any(mechanism.endswith("-PLUS") for mechanism in self.session.rules.mechanisms):
             self.session.channel_bindings = channel_bindings(connection)

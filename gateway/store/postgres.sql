@@ -35,7 +35,7 @@ CREATE TABLE messages (
     mode              TEXT NOT NULL,                     -- direct, queued or spill
     kind              TEXT NOT NULL,                     -- mail or dsn
     lane              TEXT COLLATE "C" NOT NULL,         -- the vendor entry and key that it leaves by, when last looked at
-    origin            TEXT NOT NULL,                     -- JSON: listener, peer, hello name, transmission type
+    origin            TEXT NOT NULL,                     -- JSON: listener, peer, hello name, transmission type, TLS
     header_message_id TEXT COLLATE "C" NOT NULL,
     author            TEXT NOT NULL,
     subject           TEXT NOT NULL,

@@ -164,7 +164,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """One thing that happened to a message: received, relayed, deferred, refused, expired, held, released, cancelled,
-    unknown, rejected. number counts up and is 0 before it is stored; detail is JSON for webhooks and pages."""
+    unknown, rejected, retried, moved, notified. number counts up and is 0 before it is stored; detail is JSON for
+    webhooks and pages."""
 
     at: float
     name: str

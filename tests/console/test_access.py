@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
 
 from gateway.console.access import Access, Role, read_token, read_tokens
 from gateway.console.login import next_path
+from gateway.store.records import State, StoredEvent
+from gateway.store.sqlite import SqliteStore
+from tests.console.stored import keep, message
 from tests.sandbox.console_process import running
 
 FORM = {"Content_Type": "application/x-www-form-urlencoded"}
@@ -160,3 +165,23 @@ def test_a_session_ends_by_itself(monkeypatch):
 )
 def test_the_login_leads_nowhere_else(text):
     assert next_path(text) == "/"
+
+
+def test_who_may_only_look_follows_a_dsn_to_its_message_and_changes_neither(closed):
+    told, dsn = message(time.time(), State.HELD), message(time.time() - 1, State.HELD, kind="dsn")
+    dsn = replace(dsn, origin={"notice_of": told.message_id})
+    store = SqliteStore(closed.folder / "store.sqlite")
+    store.open()
+    keep(store, told, dsn)
+    event = StoredEvent(time.time(), "notified", told.message_id, {"dsn": dsn.message_id})
+    store.run(lambda transaction: transaction.add_events([event]))
+    store.close()
+    _, look = log_in(closed, Role.LOOK)
+    for one, other in ((told, dsn), (dsn, told)):
+        path = f"/messages/{one.message_id}"
+        page = closed.get(path, **look)
+        assert (page.status, f'href="/messages/{other.message_id}"' in page.text) == (200, True)
+        assert "Retry now" not in page.text
+        assert closed.call("POST", path, urlencode({"action": "retry"}), **FORM, **look).status == 403
+        assert closed.get(path).status == 303
+        assert closed.get(f"/api/v1{path}").status == 401

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 from dataclasses import replace
@@ -84,6 +85,48 @@ def test_a_filter_that_cannot_be_is_told_and_not_passed_over(operated, path):
 @pytest.mark.parametrize("rest", ["", "/content", "/source", "/html", "/text", "/attachments/0", "/other"])
 def test_a_message_that_is_not_there_is_404(operated, rest):
     assert operated.process.get(f"/messages/nothing{rest}").status == 404
+
+
+def test_a_dsn_outlives_its_message_and_a_message_its_dsn(operated):
+    gone = "01aaaaaaaaaaaaaaaaaa"
+    dsn = message(NOW, State.QUEUED, "Your message could not be delivered", kind="dsn")
+    dsn = replace(dsn, origin={"notice_of": gone})
+    told = message(NOW - 1, State.REFUSED)
+    keep(operated.store, dsn, told)
+    notified = StoredEvent(NOW, "notified", told.message_id, {"dsn": gone})
+    operated.store.run(lambda transaction: transaction.add_events([notified]))
+    for one in (dsn, told):
+        page = operated.process.get(f"/messages/{one.message_id}").text
+        assert f'<span class="mono">{gone}</span> <span class="quiet">(not kept any more)' in page
+        assert f'href="/messages/{gone}' not in page
+        related = json.loads(operated.process.get(f"/api/v1/messages/{one.message_id}").body)
+        assert {"id": gone, "state": None} in (related["notice_of"], *related["notices"])
+
+
+def test_a_message_that_was_retried_thousands_of_times_still_leads_to_its_dsn(operated):
+    one, dsn = message(NOW, State.EXPIRED), message(NOW - 1, State.RELAYED, kind="dsn")
+    keep(operated.store, one, dsn)
+    retries = [StoredEvent(NOW + number, "retried", one.message_id) for number in range(2500)]
+    told = [StoredEvent(NOW + 3000, "notified", one.message_id, {"dsn": dsn.message_id})]
+    operated.store.run(lambda transaction: transaction.add_events([*retries, *told]))
+    story = json.loads(operated.process.get(f"/api/v1/messages/{one.message_id}").body)
+    assert story["notices"] == [{"id": dsn.message_id, "state": "relayed"}]
+    names = [event["name"] for event in story["story"]["events"]]
+    assert (names[0], names[-1], len(names)) == ("received", "notified", 1000)
+    assert operated.process.get(f"/messages/{one.message_id}").status == 200
+
+
+@pytest.mark.parametrize("named", ["", None, 7, ["a"], "<script>", "a\0b", "x" * 5000])
+def test_whatever_a_record_names_as_related_the_page_is_there(operated, named):
+    mail = message(NOW, State.RELAYED, origin={"notice_of": named})
+    dsn = message(NOW - 1, State.RELAYED, kind="dsn", origin={"notice_of": named})
+    keep(operated.store, mail, dsn)
+    event = StoredEvent(NOW, "notified", mail.message_id, {"dsn": named})
+    operated.store.run(lambda transaction: transaction.add_events([event]))
+    for one in (mail, dsn):
+        answer = operated.process.get(f"/messages/{one.message_id}")
+        assert (answer.status, "<script>" in answer.text) == (200, False)
+    assert json.loads(operated.process.get(f"/api/v1/messages/{mail.message_id}").body)["notice_of"] is None
 
 
 @pytest.mark.parametrize("rest", ["/content", "/source", "/html", "/text", "/attachments/0"])

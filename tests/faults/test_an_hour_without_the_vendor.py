@@ -19,6 +19,7 @@ from gateway.queue.lanes import LaneRules, Lanes
 from gateway.queue.means import Means
 from gateway.queue.runner import Runner
 from gateway.queue.settings import HOUR, MINUTE, QueueSettings
+from gateway.standing_alarms import StandingAlarms
 from gateway.store.records import Recipient, State, StoredMessage
 from gateway.storing import Records, account_record
 from gateway.vendor import ApiAnswer, load
@@ -80,15 +81,17 @@ class World:
         clocks = Clocks(self.clock.seconds, lambda: STARTED_AT + self.clock.seconds())
         postscale = load("postscale")
         lanes = Lanes(self.clock.seconds, LaneRules(SETTINGS.attempts_per_lane, SETTINGS.breaker, {"main": RATE}))
+        alarms = StandingAlarms(clocks.seconds, self.events.append)
         means = Means(
             store=store,
             departures=Departures({"main": VendorEntry("main", postscale, "http://x", KEY, self.vendor)}, ()),
             reader=Reader({"postscale": postscale}, "gateway.test", None),
-            attempts=Attempts(clocks, self.events.append, lambda *_: None),
+            attempts=Attempts(clocks, self.events.append, lambda *_: None, alarms),
             records=Records(None, SETTINGS.schedule),
             schedule=SETTINGS.schedule,
             notices=NoNotices(),
             clocks=clocks,
+            alarms=alarms,
             randomness=random.Random(1).random,
             report=self.events.append,
             spool_folder=None,

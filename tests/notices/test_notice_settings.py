@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.check import check_settings, not_looked_at
+from gateway.console.steering import EVENTS as STEERED
 from gateway.notice_parts import notices, webhooks
 from gateway.settings import SettingsError, read_settings
 
@@ -37,6 +38,12 @@ def test_webhooks_are_ready_with_their_secrets(read):
     assert one.wants("refused", "postscale/user-shop")
     assert not one.wants("relayed", "postscale/user-shop")
     assert (other.name, other.format, other.keys, other.login) == ("http://127.0.0.1:9", "postmark", (), "")
+
+
+@pytest.mark.parametrize("name", sorted(STEERED.values()))
+def test_whatever_an_operator_does_to_mail_a_webhook_can_ask_to_be_told_of(read, name):
+    (one,) = webhooks(read(f'[[webhooks]]\nurl = "https://a.example/"\nsecret = SECRET\nevents = ["{name}"]'))
+    assert one.wants(name, "postscale/user-shop")
 
 
 @pytest.mark.parametrize(

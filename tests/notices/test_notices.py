@@ -46,8 +46,11 @@ def test_a_dsn_waits_in_the_queue_as_mail_of_the_same_account(notices):
     assert b"Subject: Order 77" in content
     assert b"Thanks." not in content
     assert kept.bounces == []
-    (event,) = kept.events
-    assert (event.name, event.message_id, event.detail["notice_of"]) == ("received", dsn.message_id, message.message_id)
+    notified, received = kept.events
+    assert (notified.name, notified.message_id) == ("notified", message.message_id)
+    assert notified.detail == {"dsn": dsn.message_id}
+    assert (received.name, received.message_id) == ("received", dsn.message_id)
+    assert received.detail["notice_of"] == message.message_id
 
 
 def test_a_dsn_that_fails_is_told_to_nobody(notices):

@@ -65,7 +65,7 @@ def test_bounces_events_and_posts_are_there_with_it(store, notices):
     store.run(lambda at: tell(notices, at))
     total, (bounce,) = store.look(lambda at: at.bounces(Selection(account_name="postscale/key-12345678"), 10))
     assert (total, bounce.path, bounce.error_code) == (1, "ann@mail.example", 406)
-    assert [one.name for one in store.look(lambda at: at.events(0, 10))] == ["refused", "received"]
+    assert [one.name for one in store.look(lambda at: at.events(0, 10))] == ["refused", "notified", "received"]
     posts = store.run(lambda at: at.claim_webhook_posts(NOW, 10, 60.0))
     assert sorted(one.webhook for one in posts) == ["app", "app", "old"]
 

@@ -19,6 +19,8 @@ from gateway.store.records import WebhookPost
 from .messages import NOW
 
 GONE_FOR_A_DAY = 86400.0
+APP = Webhook("app", "https://app.example/", keys=(b"k" * 24,))
+OTHER = Webhook("other", "https://other.example/", "postmark")
 
 
 class MemoryStore:
@@ -58,12 +60,14 @@ class Receiver:
     def __init__(self) -> None:
         self.answer: ApiAnswer | NoAnswer = ApiAnswer(200, {}, b"")
         self.asked: list[str] = []
+        self.urls: list[str] = []
         self.at_once = 0
         self.waiting: list[Deferred[None]] | None = None
         self.is_closed = False
 
     async def exchange(self, request, body, deadline_seconds):
         self.asked.append(request.headers.get("webhook-id") or request.headers["X-PM-Webhook-Trace-Id"])
+        self.urls.append(request.url)
         assert list(body.pieces()) == [b"{}"]
         if self.waiting is not None:
             held: Deferred[None] = Deferred()
@@ -89,13 +93,10 @@ class Bench:
         self.store = MemoryStore(self.clock)
         self.app, self.other = Receiver(), Receiver()
         self.told: list[str] = []
-        hooks = {
-            "app": (Webhook("app", "https://app.example/", keys=(b"k" * 24,)), self.app),
-            "other": (Webhook("other", "https://other.example/", "postmark"), self.other),
-        }
         self.sender = WebhookSender(
-            self.store, hooks, self.clock, lambda: NOW + self.clock.seconds(), lambda: 0.5, self._report
+            self.store, self.clock, lambda: NOW + self.clock.seconds(), lambda: 0.5, self._report
         )
+        self.sender.change({"app": (APP, self.app), "other": (OTHER, self.other)})
         self.sender.start()
 
     def _report(self, event) -> None:
@@ -254,3 +255,87 @@ def test_a_stop_leaves_what_waits_to_the_next_start(bench):
     assert Deferred.fromCoroutine(bench.sender.stop()).called
     bench.app.let_go()
     assert len(bench.store.posts) == 20 - AT_ONCE
+
+
+# -- new settings
+
+
+def test_a_new_webhook_gets_what_is_posted_from_then_on(bench):
+    new = Receiver()
+    bench.sender.change({"app": (APP, bench.app), "new": (Webhook("new", "https://new.example/"), new)})
+    bench.store.add("msg_1", "new")
+    bench.sender.wake()
+    assert new.asked == ["msg_1"]
+    assert bench.other.is_closed
+    bench.store.add("trace-1", "other")
+    bench.sender.wake()
+    assert (bench.other.asked, len(bench.store.posts)) == ([], 1)
+
+
+def test_a_sender_without_webhooks_delivers_as_soon_as_it_has_one(bench):
+    bench.sender.change({})
+    bench.store.add("msg_1")
+    bench.sender.wake()
+    bench.clock.advance(300)
+    assert bench.app.asked == []
+    bench.sender.change({"app": (APP, bench.app)})
+    bench.wait(600)
+    assert bench.app.asked == ["msg_1"]
+
+
+def test_what_waits_behind_a_slow_receiver_goes_to_the_new_one(bench):
+    bench.app.waiting = []
+    for number in range(20):
+        bench.store.add(f"msg_{number}")
+    bench.sender.wake()
+    new = Receiver()
+    bench.sender.change({"app": (replace(APP, url="https://new.example/"), new)})
+    bench.app.let_go()
+    bench.wait(POLL_SECONDS)
+    assert bench.store.posts == {}
+    assert (len(bench.app.asked), len(new.asked)) == (AT_ONCE, 20 - AT_ONCE)
+    assert set(new.urls) == {"https://new.example/"}
+
+
+def test_what_waits_for_a_webhook_that_is_no_more_goes_back_to_the_store(bench):
+    bench.app.waiting = []
+    for number in range(20):
+        bench.store.add(f"msg_{number}")
+    bench.sender.wake()
+    bench.sender.change({"other": (OTHER, bench.other)})
+    bench.app.let_go()
+    bench.wait(1300)
+    assert len(bench.app.asked) == AT_ONCE
+    assert len(bench.store.posts) == 20 - AT_ONCE
+    back = Receiver()
+    bench.sender.change({"app": (APP, back)})
+    bench.wait(600)
+    assert bench.store.posts == {}
+
+
+@pytest.mark.parametrize("answer", [ApiAnswer(410, {}, b""), ApiAnswer(500, {}, b""), NoAnswer(False, "refused")])
+def test_what_the_receiver_before_answers_is_not_held_against_the_new_one(bench, answer):
+    bench.app.answer, bench.app.waiting = answer, []
+    bench.store.add("msg_1")
+    bench.sender.wake()
+    new = Receiver()
+    bench.sender.change({"app": (replace(APP, url="https://new.example/"), new)})
+    bench.app.let_go()
+    bench.wait(POLL_SECONDS)
+    assert new.asked == ["msg_1"]
+    assert (bench.store.posts, bench.told) == ({}, [])
+
+
+def test_a_receiver_that_was_gone_or_down_is_asked_again_once_it_is_changed_and_not_before(bench):
+    bench.app.answer = ApiAnswer(410, {}, b"")
+    bench.store.add("msg_1")
+    bench.sender.wake()
+    again = Receiver()
+    bench.sender.change({"app": (APP, again)})
+    bench.store.add("msg_2")
+    bench.sender.wake()
+    assert (again.asked, bench.store.posts) == ([], {})
+    bench.sender.change({"app": (replace(APP, keys=(b"n" * 24,)), again)})
+    bench.store.add("msg_3")
+    bench.sender.wake()
+    assert again.asked == ["msg_3"]

@@ -32,7 +32,8 @@ hook = Webhook("app", url, keys=(read_key(secret),), timeout_seconds=2.0)
 numbers = count(1)
 notices = Notices(Sender("g.example", "p@g.example"), (hook,), lambda: str(next(numbers)), lambda *_: b"", 1.0)
 client = HttpClient(reactor, connect_seconds=2.0)
-sender = WebhookSender(store, {"app": (hook, client)}, reactor, time.time, lambda: 0.0, print)
+sender = WebhookSender(store, reactor, time.time, lambda: 0.0, print)
+sender.change({"app": (hook, client)})
 
 
 async def tell(name: str) -> None:

@@ -64,7 +64,7 @@ def test_a_refusal_after_the_250_is_kept_with_the_vendors_words(relay):
     kept.wait_for(message_id, State.REFUSED)
     (recipient,) = kept.message(message_id).recipients
     assert (recipient.cause, recipient.reason) == ("INVALID", "bad request asked for")
-    assert kept.names(message_id) == ["received", "refused"]
+    assert kept.names(message_id) == ["received", "refused", "notified"]
     assert f"ended session_id={kept.message(message_id).session_id} message_id={message_id}" in relay.log()
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +124,45 @@ def test_postmarks_dialect_takes_a_message_first_and_tells_of_its_failure_as_a_b
 
 
 VENDOR_POSTMARK = '[vendors.postmark]\napi = "postmark"\nurl = "http://127.0.0.1:{console}/sandbox/postmark/v1"\n'
+
+
+def asked(gateway, path):
+    """What the console answers; the gateway's vendors are on this machine, so that it asks for no login."""
+    with urllib.request.urlopen(gateway.console_url + path, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def shown(gateway, message_id):
+    """What `mailgateway messages show` says."""
+    program, config = Path(sys.executable).with_name("mailgateway"), gateway.log_file.with_name("gateway.toml")
+    command = [program, "messages", "--config", config, "show", message_id]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def test_a_dsn_that_waits_can_be_looked_at_as_any_mail(tmp_path, api):
+    api.answer = lambda document: (400, {}) if BAD in document["to"] else DOWN
+    with run_queue(tmp_path, settings_text(vendor("postscale", api.url), route("postscale"))) as gateway:
+        message_id = id_of(submit(gateway, BAD))
+        until(lambda: "notified" in Kept(gateway).names(message_id), gateway)
+        (dsn,) = json.loads(asked(gateway, f"/api/v1/messages/{message_id}"))["notices"]
+        assert dsn["state"] == "queued"
+        for rest in ("", "/content", "/source"):
+            assert "Your message could not be delivered" in asked(gateway, f"/messages/{dsn['id']}{rest}")
+
+
+def test_a_message_and_its_dsn_lead_to_each_other(tmp_path, api):
+    with run_queue(tmp_path, settings_text(vendor("postscale", api.url), route("postscale"))) as gateway:
+        message_id = id_of(submit(gateway, BAD))
+        until(lambda: dsn_of(api), gateway)
+        until(lambda: Kept(gateway).totals().relayed == 1, gateway)
+        story = json.loads(asked(gateway, f"/api/v1/messages/{message_id}"))
+        (dsn,) = story["notices"]
+        assert (dsn["state"], story["notice_of"]) == ("relayed", None)
+        assert story["story"]["events"][-1]["detail"] == {"dsn": dsn["id"]}
+        other = json.loads(asked(gateway, f"/api/v1/messages/{dsn['id']}"))
+        assert (other["kind"], other["notices"]) == ("dsn", [])
+        assert other["notice_of"] == {"id": message_id, "state": "refused"}
+        assert f'href="/messages/{dsn["id"]}"' in asked(gateway, f"/messages/{message_id}")
+        assert f'href="/messages/{message_id}"' in asked(gateway, f"/messages/{dsn['id']}")
+        assert f" notified {dsn['id']}\n" in shown(gateway, message_id)
+        assert f"a DSN about:      {message_id}\n" in shown(gateway, dsn["id"])

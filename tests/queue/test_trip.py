@@ -19,6 +19,7 @@ from gateway.queue.lanes import LaneRules, Lanes, Reservation
 from gateway.queue.means import Means
 from gateway.queue.schedule import Schedule
 from gateway.queue.trip import Trip
+from gateway.standing_alarms import StandingAlarms
 from gateway.store.interface import StoreError
 from gateway.store.records import Claim, Recipient, State, StoredMessage
 from gateway.storing import Records, account_record
@@ -118,15 +119,17 @@ class World:
         departures = Departures({"main": VendorEntry("main", vendor, "http://x", "k", self.relay)}, ())
         schedule = Schedule(60.0, 3600.0, 1000.0)
         self.lanes = Lanes(clocks.seconds, LaneRules(8, BreakerRules(5, 30.0, 600.0), {}))
+        alarms = StandingAlarms(clocks.seconds, self.events.append)
         self.means = Means(
             store=self.store,
             departures=departures,
             reader=Reader({"postscale": vendor}, "gateway.test", None),
-            attempts=Attempts(clocks, self.events.append, lambda *_: None),
+            attempts=Attempts(clocks, self.events.append, lambda *_: None, alarms),
             records=Records(None, schedule),
             schedule=schedule,
             notices=self.notices,
             clocks=clocks,
+            alarms=alarms,
             randomness=lambda: 0.5,
             report=self.events.append,
             spool_folder=None,

@@ -83,7 +83,9 @@ def _try_as_the_user(programs: Path) -> None:
     try:
         _run(str(programs / "twistd"), "mailgateway", "--help", user=USER)
     except InstallError as error:
-        raise InstallError(f"the user {USER} cannot run it (was it installed with umask 022?): {error}") from None
+        raise InstallError(
+            f"the user {USER} cannot run it, or its Python (made with umask 022, outside of a home?): {error}"
+        ) from None
 
 
 def _settings(root: Path) -> str:

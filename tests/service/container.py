@@ -46,9 +46,10 @@ def why_not() -> str:
     tried = subprocess.run(
         ["unshare", "--mount", "--pid", "--net", "--fork", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
         capture_output=True,
+        text=True,
         check=False,
     )
-    return "" if tried.returncode == 0 else "this machine lets root mount nothing"
+    return "" if tried.returncode == 0 else f"root may mount nothing here: {tried.stderr.strip()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def machine(wheel, tmp_path_factory, needs):
     shared = tmp_path_factory.mktemp("shared")
     download(wheel, shared / "wheels")
     (shared / "vendor.toml").write_text(VENDOR, "utf-8")
-    for name in ("load.py", "trial_load.py"):
+    for name in ("load.py", "trial_load.py", "trial_stop.py"):
         shutil.copy(HERE / name, shared / name)
     with booted(tmp_path_factory.mktemp("container"), shared) as one:
         one.run(NOTHING_OF_THIS_MACHINE)
@@ -263,6 +263,13 @@ def test_a_stop_tells_who_is_there_and_ends_with_status_0(activated):
     assert last.startswith("421 ")
     assert (shown(activated, "Result"), shown(activated, "ExecMainStatus")) == ("success", "0")
     assert shown(activated, "ActiveState") == "inactive"
+
+
+def test_a_stop_waits_for_a_message_in_hand(activated):
+    activated.told("systemctl start mailgateway.socket mailgateway")
+    seen = json.loads(activated.told("cd /srv/trial && python3 trial_stop.py"))
+    assert seen == {"replies": [250, 421], "status": 0}
+    assert (shown(activated, "Result"), shown(activated, "ExecMainStatus")) == ("success", "0")
 
 
 def test_one_worker_is_one_process(activated):

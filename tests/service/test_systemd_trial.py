@@ -277,3 +277,15 @@ def test_one_worker_is_one_process(activated):
         f"sed -i 's/^workers = 2/workers = 1/' {SETTINGS_FILE}; systemctl start mailgateway.socket mailgateway"
     )
     assert processes(activated) == [shown(activated, "MainPID")]
+
+
+def test_a_log_in_a_file_is_set_up_and_rotated_as_the_rule_for_logrotate_says(activated, needs):
+    needs(shutil.which("logrotate", path="/usr/sbin:/usr/bin") is not None, "logrotate")
+    rule = "/etc/logrotate.d/mailgateway"
+    file = activated.told(f"sed -n 's/^#   file = //p' {rule}").strip('"')
+    drop_in(activated, "log", *activated.told(f"sed -n 's/^#   Logs/Logs/p' {rule}").splitlines())
+    activated.told(f"sed -i 's#^format = .*#&\\nfile = \"{file}\"#' {SETTINGS_FILE}; systemctl restart mailgateway")
+    activated.told(f"logrotate --force {rule} && systemctl reload mailgateway")
+    assert '"event":"listening"' in activated.told(f"cat {file}.1")
+    assert "reloaded" in [json.loads(one)["event"] for one in activated.told(f"cat {file}").splitlines()]
+    activated.told("systemctl stop mailgateway.socket mailgateway")

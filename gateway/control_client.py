@@ -83,7 +83,9 @@ def control_client(settings: Settings, url: str = "", token: str = "") -> Contro
     """The client for the gateway of these settings, on this machine. ControlError when its token cannot be read."""
     address = bound_address(settings.console.endpoint)
     if not url and address is None:
-        raise ControlError(f"console.endpoint is {settings.console.endpoint}: give --url")
+        raise ControlError(
+            f"console.endpoint is {settings.console.endpoint}: give --url, as in --url http://127.0.0.1:8025"
+        )
     scheme = "https" if settings.console.tls else "http"
     host = (address.interface if address else "") or "127.0.0.1"
     base = url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{address.port if address else 0}"

@@ -5,20 +5,26 @@ What an operator may have changed, the settings, is never overwritten; what belo
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gateway
 
 PACKAGED = Path(sys.prefix) / "share" / "mailgateway"
 IN_A_CHECKOUT = Path(gateway.__file__).parents[1] / "etc"
 BIN_OF_THE_UNIT = "/opt/mailgateway/bin/"
+ELSEWHERE = "/opt/mailgateway"
 STATE_DIR = "/var/lib/mailgateway"
+USER = "mailgateway"
 PROGRAM_SECONDS = 60
+OTHERS_MAY_READ = 0o022  # the umask for what the service reads, whatever the umask of whoever installs it
+HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))  # by the unit's ProtectHome=yes
 
 
 class InstallError(Exception):
@@ -48,6 +54,17 @@ def install(root: Path, programs: Path) -> Iterator[str]:
 
     programs is the folder of the twistd and mailgateway that the unit is to start. InstallError, OSError.
     """
+    before = os.umask(OTHERS_MAY_READ)
+    try:
+        yield from _install(root, programs)
+    finally:
+        os.umask(before)
+
+
+def _install(root: Path, programs: Path) -> Iterator[str]:
+    is_here = root == Path("/")
+    if is_here and any(programs.resolve().is_relative_to(one) for one in HIDDEN):
+        raise InstallError(f"the service cannot look into {programs}: make the environment in {ELSEWHERE}, say")
     for one in UNITS:
         yield _put(root, one, _text(one).replace(BIN_OF_THE_UNIT, f"{programs}/"))
     yield _put(root, SYSUSERS, _text(SYSUSERS))
@@ -57,8 +74,18 @@ def install(root: Path, programs: Path) -> Iterator[str]:
     yield "the user mailgateway is there"
     # Twisted notes its plugins in a file beside them, which the service may not write
     _run(str(programs / "twistd"), "--help")
-    if root == Path("/"):
+    if is_here:
+        _try_as_the_user(programs)
         _run("systemctl", "daemon-reload")
+
+
+def _try_as_the_user(programs: Path) -> None:
+    try:
+        _run(str(programs / "twistd"), "mailgateway", "--help", user=USER)
+    except InstallError as error:
+        raise InstallError(
+            f"the user {USER} cannot run it, or its Python (made with umask 022, outside of a home?): {error}"
+        ) from None
 
 
 def _settings(root: Path) -> str:
@@ -87,9 +114,13 @@ def _put(root: Path, one: Place, text: str) -> str:
     return f"wrote {target}"
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, user: str | None = None) -> None:
+    """Run a program, as another user if one is named. InstallError when it cannot be run or fails."""
+    other: dict[str, Any] = {"user": user, "group": user, "extra_groups": [], "cwd": "/"} if user else {}
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PROGRAM_SECONDS)  # noqa: S603 - ours, no shell
+        done = subprocess.run(  # noqa: S603 - ours, no shell
+            command, check=False, capture_output=True, text=True, timeout=PROGRAM_SECONDS, **other
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InstallError(f"{command[0]}: {error}") from None
     if done.returncode:

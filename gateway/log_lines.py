@@ -24,6 +24,8 @@ from gateway.log_settings import LogFormat
 from gateway.log_stream import LogStream
 
 NAMESPACE = "mailgateway"
+PRIORITIES = {"critical": 2, "error": 3, "warn": 4}
+"""Those of syslog(3). Without one, systemd takes a line for info."""
 ENCODE = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 """ASCII: no character that anything takes for a line end, such as U+2028, stands in a line as itself."""
 
@@ -43,7 +45,7 @@ class LogLines:
         """Something that was logged through Twisted, with its trace if it has one."""
         line = _json_line(event) if self.is_json else formatEventAsClassicLogText(event)
         if line:
-            self._stream.write(line)
+            self._write((event.get("log_level") or LogLevel.info).name, line)
 
     def text(self, line: str) -> None:
         """An event of ours in the text format."""
@@ -51,11 +53,17 @@ class LogLines:
 
     def json(self, level: str, name: str, fields: Mapping[str, object]) -> None:
         """An event of ours in the JSON format."""
-        self._stream.write(_object(self._wall_seconds(), level, name, fields))
+        self._write(level, _object(self._wall_seconds(), level, name, fields))
 
     def reopen(self) -> None:
         """Go on in a new file. OSError when it cannot be opened."""
         self._stream.reopen()
+
+    def _write(self, level: str, line: str) -> None:
+        """With its priority for the journal, which takes each line for itself."""
+        if self._stream.takes_priorities and level in PRIORITIES:
+            line = "".join(f"<{PRIORITIES[level]}>{one}\n" for one in line.removesuffix("\n").split("\n"))
+        self._stream.write(line)
 
     def _time(self) -> str:
         """The time as twistd shows it, which changes each second."""

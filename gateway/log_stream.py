@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 FILE_MODE = 0o640  # the log names addresses of senders and clients
 STANDARD_OUTPUT = 1
+
+
+def is_journal(descriptor: int, environment: Mapping[str, str]) -> bool:
+    """Whether systemd has connected it to the journal: JOURNAL_STREAM has its device and inode (systemd.exec(5))."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 class LogStream:
@@ -17,6 +27,8 @@ class LogStream:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._stream = self._open()
+        self.takes_priorities = path is None and is_journal(STANDARD_OUTPUT, os.environ)
+        """Whether a "<3>" before a line is read as its priority, and is not seen in it (sd-daemon(3))."""
 
     def write(self, line: str) -> None:
         """Write a line, or whatever of it the system takes: nobody is left to be told of a log that cannot be written.

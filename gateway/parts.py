@@ -155,21 +155,25 @@ def server_endpoint(reactor: Any, text: str, path: str) -> IStreamServerEndpoint
             raise ValueError(f"ports are 1 to {LAST_PORT}")
         endpoint: IStreamServerEndpoint = serverFromString(reactor, roomy)
     except (ValueError, TypeError, IndexError, KeyError, OSError, SSL.Error) as error:  # ssl: reads its certificate
-        problem = Problem(
-            path, f'expected a server endpoint such as tcp:2587:interface=127.0.0.1, got "{text}" ({error})'
-        )
-        raise SettingsError([problem]) from None
+        raise SettingsError([Problem(path, _why_no_endpoint(text, error))]) from None
     return endpoint
+
+
+def _why_no_endpoint(text: str, error: Exception) -> str:
+    if text.startswith("systemd:") and isinstance(error, IndexError | KeyError):
+        return f'systemd has passed no such port as "{text}": start mailgateway.socket while mailgateway is stopped'
+    return f'expected a server endpoint such as tcp:2587:interface=127.0.0.1, got "{text}" ({error})'
 
 
 def first_message_command(settings: Settings) -> str:
     """What to type, in another terminal of this machine, to send a first message through this gateway."""
-    command = Path(sys.executable).with_name("mailgateway")
-    if command.is_relative_to(Path.cwd()):
-        command = command.relative_to(Path.cwd())
+    command, here = Path(sys.executable).with_name("mailgateway"), Path.cwd()
+    if command.is_relative_to(here) and here != Path("/"):  # where a service starts, and nobody types
+        command = command.relative_to(here)
     words = [str(command), "send-test"]
-    port = next((tcp_port(one.endpoint) for one in settings.listeners if one.tls == "starttls"), None)
-    if port is not None and port != FIRST_MESSAGE_PORT:
+    listener = next((one for one in settings.listeners if one.tls == "starttls"), None)
+    port = (tcp_port(listener.endpoint) or "PORT") if listener is not None else FIRST_MESSAGE_PORT
+    if port != FIRST_MESSAGE_PORT:
         words += ["--port", port]
     if settings.state_dir != default_state_dir({"HOME": os.environ.get("HOME", "/")}):
         words += ["--certificate", str(settings.state_dir / "tls" / "certificate.pem")]

@@ -24,7 +24,7 @@ from gateway.events import Alarm, Failed, Reloaded, ReloadRefused
 from gateway.lasting import Lasting, Surroundings
 from gateway.log_lines import LogLines
 from gateway.options import Options
-from gateway.parts import first_message_command, server_endpoint, tcp_port
+from gateway.parts import first_message_command, server_endpoint
 from gateway.ports import Ports, keys
 from gateway.process import keep_what_is_there, raise_descriptor_limit
 from gateway.reading import Reading
@@ -157,7 +157,8 @@ class GatewayService(Service):
         return list(missing)
 
     def _tell_newcomer(self) -> None:
-        url = f"http://127.0.0.1:{tcp_port(self._settings.console.endpoint)}/"
+        port = getattr(self._ports.port(CONSOLE).getHost(), "port", "")  # a Unix socket has none
+        url = f"http://127.0.0.1:{port}/"
         told = "ready\n\n  Send a first message:\n    {command}\n  and see what became of it:\n    {url}\n"
         LOG.info(told, command=first_message_command(self._settings), url=url)
 

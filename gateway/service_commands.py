@@ -43,13 +43,14 @@ def install(root: Path, programs: Path | None) -> None:
     from gateway.installing import SETTINGS, InstallError  # noqa: PLC0415 - keeps the other commands quick
     from gateway.installing import install as put_in_place  # noqa: PLC0415 - as above
 
+    programs = (programs or Path(sys.executable).parent).absolute()
     try:
-        for step in put_in_place(root.absolute(), programs or Path(sys.executable).parent):
+        for step in put_in_place(root.absolute(), programs):
             click.echo(step)
     except (InstallError, OSError) as error:
         raise click.ClickException(str(error)) from None
     settings = f"/{SETTINGS.target}"
-    click.echo(f"next: edit {settings}; mailgateway check {settings}; systemctl enable --now mailgateway")
+    click.echo(f"next: edit {settings}; {programs}/mailgateway check {settings}; systemctl enable --now mailgateway")
 
 
 @click.command("send-test")

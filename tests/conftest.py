@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.wheel import build_wheel
+
 POLL_SECONDS = 0.05
 START_POLLS = 600  # times POLL_SECONDS: half a minute, for a first start that makes a certificate on a slow machine
 STOP_SECONDS = 20
@@ -66,6 +68,12 @@ def needs() -> Callable[[bool, str], None]:
             pytest.skip(reason)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this project."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @dataclass(frozen=True, slots=True)

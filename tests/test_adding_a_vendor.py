@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import free_ports
+
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "ADDING_A_VENDOR.md").read_text("utf-8")
 FILES = re.findall(r"^`((?:gateway|tests)/[^`]+)`:\n\n```\w*\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
@@ -85,11 +87,13 @@ def test_its_cases_and_its_sandbox_pass(run):
 
 def test_the_settings_know_it_and_it_is_explained(run, tree):
     settings = tree / "gateway.toml"
-    settings.write_text(SETTINGS, "utf-8")
+    listener, console = free_ports(2)  # the usual ones may be in use here
+    text = SETTINGS.replace("tcp:2525:", f"tcp:{listener}:")
+    settings.write_text(f'{text}\n[console]\nendpoint = "tcp:{console}:interface=127.0.0.1"\n', "utf-8")
     script = "gateway.command_line_of_the_copy"
     (tree / "gateway" / "command_line_of_the_copy.py").write_text("from gateway.command import main\n\nmain()\n")
     checked = run(script, "check", str(settings))
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
     message = str(tree / "tests" / "vendors" / "acme" / "01-label.eml")
     shown = run(script, "explain", message, "--dialect", "acme", "--vendor", "acme", "--config", str(settings))
     assert shown.stdout.startswith("POST http://127.0.0.1:8025/sandbox/acme/v1/messages\nX-Acme-Key: ***\n")

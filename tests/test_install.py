@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import venv
 import zipfile
 from pathlib import Path
@@ -20,27 +19,6 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         list(map(str, command)), cwd=cwd, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
     )
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy of what is or could be in git, so that no build leftovers get into it."""
-    source = tmp_path_factory.mktemp("source")
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout
-    for name in filter(None, tracked.decode().split("\0")):
-        if (ROOT / name).is_file():
-            target = source / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((ROOT / name).read_bytes())
-    built = run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", source / "out", source, cwd=source)
-    assert built.returncode == 0, built.stderr
-    (found,) = (source / "out").glob("mailgateway-*.whl")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -127,6 +128,29 @@ def test_a_text_line_looks_the_same_as_through_twisted(in_file, tmp_path):
     assert re.match(stamp, ours)
     assert re.match(stamp, theirs)
     assert ours.endswith('session-cut session_id=s peer=127.0.0.1 reply="421 \\"x\\"?"\n')
+
+
+@pytest.mark.parametrize("line_format", ["text", "json"])
+def test_the_journal_is_told_the_priority_of_what_is_no_mere_news(line_format, capfd, monkeypatch):
+    output = os.fstat(1)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{output.st_dev}:{output.st_ino}")
+    lines = LogLines(LogStream(None), line_format, lambda: 0.0)
+    lines.text("an event")
+    Logger("x", observer=lines).warn("be warned")
+    Logger("x", observer=lines).error("first\nsecond")
+    news, warned, *failed = capfd.readouterr().out.splitlines()
+    assert not news.startswith("<")
+    assert warned.startswith("<4>")
+    assert [one[:3] for one in failed] == ["<3>"] * len(failed)
+    assert len(failed) == {"text": 2, "json": 1}[line_format]
+
+
+def test_elsewhere_no_priority_is_in_the_lines(capfd, monkeypatch, tmp_path):
+    monkeypatch.setenv("JOURNAL_STREAM", "1:1")  # of another process, which has started this one
+    for path in (None, tmp_path / "log"):
+        Logger("x", observer=LogLines(LogStream(path), "text", lambda: 0.0)).error("a fault")
+    assert not capfd.readouterr().out.startswith("<")
+    assert not (tmp_path / "log").read_text("utf-8").startswith("<")
 
 
 def test_a_full_disk_does_not_reach_who_logs():

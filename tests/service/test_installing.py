@@ -26,9 +26,9 @@ def installed(tmp_path, needs):
     return root
 
 
-def install(root, *options):
+def install(root, *options, umask=-1):
     command = [PROGRAM, "install", "--root", root, *options]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, umask=umask)
 
 
 def test_unit_user_and_settings_are_in_place(installed):
@@ -85,3 +85,22 @@ def test_log_rotation_is_good_for_logrotate(installed, tmp_path, needs):
         kept_open.write("another\n")
     assert log.read_text("utf-8") == "another\n"
     assert (tmp_path / "gateway.log.1").read_text("utf-8") == "one line\n"
+
+
+def test_whoever_installs_it_with_whatever_umask_the_service_can_read_it(tmp_path, needs):
+    needs(shutil.which("systemd-sysusers") is not None, "systemd-sysusers")
+    root = tmp_path / "root"
+    done = install(root, umask=0o077)
+    assert done.returncode == 0, done.stderr
+    unreadable = [
+        one
+        for one in [root, *root.rglob("*")]
+        if one.stat().st_mode & 0o005 != (0o005 if one.is_dir() else 0o004) and "shadow" not in one.name
+    ]
+    assert [one.name for one in unreadable] == [".pwd.lock"]
+
+
+def test_the_commands_to_go_on_with_are_told_with_their_place(tmp_path, needs):
+    needs(shutil.which("systemd-sysusers") is not None, "systemd-sysusers")
+    done = install(tmp_path / "root")
+    assert f"{PROGRAM} check /etc/mailgateway/gateway.toml; systemctl enable" in done.stdout

@@ -6,10 +6,14 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from gateway.parts import first_message_command
+from gateway.settings import embedded
 from tests.service.load import running_load
 from tests.service.supervised import SETTINGS, supervised
 
@@ -121,3 +125,26 @@ def test_a_console_port_that_others_could_reach_stops_the_start(tmp_path, gatewa
         service.start()
         assert service.process.wait(30) != 0
         assert "console.endpoint: expected a loopback address" in service.log()
+
+
+def test_a_newcomer_is_told_the_consoles_port_also_where_systemd_holds_it(tmp_path, gateway):
+    settings = settings_for(tmp_path, gateway) + "[sandbox]\nenabled = true\n"
+    with supervised(tmp_path, NAMES, settings) as service:
+        service.started()
+        assert service.stop() == 0
+        assert f"http://127.0.0.1:{service.port('console')}/\n" in service.log()
+        assert "send-test --port PORT" in service.log()
+
+
+def test_a_newcomer_is_told_a_command_that_works_from_any_folder(monkeypatch):
+    monkeypatch.chdir("/")
+    assert first_message_command(embedded()).split()[0] == str(Path(sys.executable).with_name("mailgateway"))
+
+
+def test_a_port_that_systemd_does_not_pass_is_named_with_what_to_do(tmp_path, gateway):
+    settings = settings_for(tmp_path, gateway)
+    with supervised(tmp_path, NAMES, settings) as service:
+        service.sockets.pop("console").close()
+        service.start()
+        assert service.process.wait(30) != 0
+        assert 'no such port as "systemd:domain=INET:name=console": start mailgateway.socket' in service.log()

@@ -33,8 +33,6 @@ class Cursor(Protocol):
 class Database(Protocol):
     """One connection, and what differs between the databases. Statements have ? for each parameter."""
 
-    begin: str
-    """Begins a transaction: one that writes takes its lock at once where the database has one writer."""
     skip_locked: str
     """Ends a SELECT of queue rows that are claimed next, so that two who claim at once get different rows."""
     for_update: str
@@ -43,6 +41,9 @@ class Database(Protocol):
     """Compares a credential's user name with a parameter, without case."""
     clock: str
     """Names the clock that times leases: a claim that was timed by another one is over."""
+
+    def begin(self) -> None:
+        """Begin a transaction: one that writes takes its lock at once where the database has one writer."""
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor:
         """Run a statement. Taken when a constraint forbids it; else the errors of this database."""

@@ -138,7 +138,7 @@ class _Thread:
         counted: Counter[str] = Counter()
         outcomes = []
         try:
-            database.execute(database.begin)
+            database.begin()
         except Exception as error:
             if database.is_worth_repeating(error):
                 raise _Lost from error

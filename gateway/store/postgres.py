@@ -80,10 +80,14 @@ class PostgresDatabase:
     clock = "server"
 
     def __init__(self, connection: psycopg.Connection[Any], name: str, password: str | None, *, reading: bool) -> None:
-        self.begin = f"BEGIN ISOLATION LEVEL READ COMMITTED{' READ ONLY' if reading else ''}"
+        self._reading = reading
         self._connection = connection
         self._name = name
         self._password = password
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self._connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED{' READ ONLY' if self._reading else ''}")
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor:
         """Run a statement."""

@@ -35,6 +35,7 @@ from gateway.queue.notices import Notices
 from gateway.queue.rides import SharedRides
 from gateway.queue.runner import Runner
 from gateway.queue.settings import QueueSettings
+from gateway.recall import Recalls
 from gateway.relay import InThread
 from gateway.retention import Retention
 from gateway.settings import Settings
@@ -106,6 +107,7 @@ class Storage:
         self._taken = taken
         self._around = around
         self._log = MessageLog(store, around.reactor, around.report, self._posted)
+        self._recalls = Recalls(store, around.clocks.wall_seconds, self._pause, around.report)
         self._working: Working | None = None
         self._notices: Notices | None = None
         self._enough: Deferred[None] = Deferred()
@@ -141,6 +143,7 @@ class Storage:
             lease_seconds=queue.lease_seconds,
             wait_seconds=lanes.wait_seconds,
             pause=self._pause,
+            is_recalled=self._recalls.__contains__,
         )
         if self._working is None:
             clocks, reactor, report = around.clocks, around.reactor, around.report
@@ -194,6 +197,7 @@ class Storage:
     async def close(self) -> None:
         """Write the log and close the store; after the last session has ended."""
         await self._log.flush()
+        await self._recalls.close()
         await self._around.in_thread(self.store.close)
 
     async def _stop_working(self) -> None:
@@ -232,6 +236,7 @@ class Storage:
             notices=means.notices,
             woken=working.runner.woken,
             posted=self._posted,
+            recalls=self._recalls,
             report=around.report,
         )
         messages = MessageStore(keeping, self._log, SpillGate(working.lanes), settings.queue.spill_seconds)

@@ -69,6 +69,12 @@ class Database(Protocol):
     def told(self, error: Exception) -> StoreError | None:
         """An error of this database in our words; None for any other."""
 
+    def is_doubtful(self, error: Exception) -> bool:
+        """Whether a commit that ended with this error may be there all the same, or may yet come."""
+
+    def bury(self) -> None:
+        """See to it that a commit that failed is not there after a crash either; in a transaction of its own."""
+
     def is_worth_repeating(self, error: Exception) -> bool:
         """Whether the same job may succeed in a new transaction at once: a connection that had been cut, a deadlock."""
 

@@ -138,6 +138,13 @@ class PostgresDatabase:
             return None
         return StoreError(f"{self._name}: {_line(error, self._password)}")
 
+    def is_doubtful(self, error: Exception) -> bool:
+        """Without a connection nobody has told what became of it; an answer of the server is a certain no."""
+        return self._connection.closed
+
+    def bury(self) -> None:
+        """Nothing to do: what the server has not committed is gone."""
+
     def is_worth_repeating(self, error: Exception) -> bool:
         """A connection that broke before the commit, and a deadlock."""
         if not isinstance(error, psycopg.Error):

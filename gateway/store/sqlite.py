@@ -184,6 +184,17 @@ class SqliteDatabase:
         kind = StoreFullError if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL else StoreError
         return kind(f"{self._path}: {error}")
 
+    def is_doubtful(self, error: Exception) -> bool:
+        """Never: the log's index does not have it, so that nobody sees it. After a crash see bury()."""
+        return False
+
+    def bury(self) -> None:
+        """Write over it: where fsync failed it is in the log, whole, and a crash would have it recovered."""
+        version = self._version()
+        self.begin()
+        self._connection.execute(f"PRAGMA user_version = {version}")  # the same; page 1 is written all the same
+        self.commit()
+
     def is_worth_repeating(self, error: Exception) -> bool:
         """Never: SQLite has waited already, and has no connection that may break."""
         return False

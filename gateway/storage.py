@@ -29,7 +29,7 @@ from gateway.message_store import Keeping, MessageStore
 from gateway.notice_parts import notices, webhook_sender, webhooks
 from gateway.notices.sender import WebhookSender
 from gateway.partial import TakenPaths
-from gateway.queue.lanes import LaneRules, Lanes, SpillGate
+from gateway.queue.lanes import LONGEST_PAUSE_SECONDS, LaneRules, Lanes, SpillGate
 from gateway.queue.means import Means
 from gateway.queue.notices import Notices
 from gateway.queue.rides import SharedRides
@@ -83,7 +83,9 @@ def lane_rules(settings: Settings, shared: Collection[str]) -> LaneRules:
         name: one.rate_per_second / settings.workers for name, one in settings.vendors.items() if one.rate_per_second
     }
     attempts = max(1, settings.queue.attempts_per_lane // settings.workers)
-    return LaneRules(attempts, settings.queue.breaker, rates, shared)
+    # No longer than a message lives: what comes during a pause must be attempted before it is too late
+    longest_pause_seconds = min(LONGEST_PAUSE_SECONDS, settings.queue.expire_seconds)
+    return LaneRules(attempts, settings.queue.breaker, rates, shared, longest_pause_seconds)
 
 
 class Storage:

@@ -55,6 +55,21 @@ def test_mail_that_is_too_old_expires_with_the_next_attempt_that_fails(tmp_path,
         assert kept.totals().is_whole
 
 
+def test_a_retry_after_beyond_the_expiry_makes_nobody_wait_longer(tmp_path, api):
+    """The last attempt is made when the message expires; what comes meanwhile has its own attempts and time."""
+    api.say((429, {"Retry-After": "604800"}))
+    with run_queue(tmp_path, text(api, expire_seconds=2.0)) as gateway:
+        kept = Kept(gateway)
+        first = id_of(submit(gateway, GOOD))
+        until(lambda: kept.attempts(first), gateway)
+        second = id_of(submit(gateway, "bob@cust.example"))
+        for one in (first, second):
+            kept.wait_for(one, State.EXPIRED)
+            assert kept.attempts(one)[-1].began_at - kept.message(one).expires_at < 5.0
+        assert len(kept.attempts(first)) == 2
+        assert kept.totals().is_whole
+
+
 def test_an_unknown_outcome_holds_the_message_where_the_route_says_so(tmp_path, api):
     api.say(SILENT)
     with run_queue(tmp_path, text(api, on_unknown="hold")) as gateway:

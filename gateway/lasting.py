@@ -25,6 +25,7 @@ from gateway.smtp.limits import Limits
 from gateway.smtp.listener import SessionCount
 from gateway.storage import Storage, StorageNeeds
 from gateway.store.opening import open_store
+from gateway.takeover import Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,17 @@ class Lasting:
         seal = Seal(settings.state_dir)
         counts = Counts.under(settings.limits, reactor.seconds, hash_key)
         taken = TakenPaths(reactor.seconds)
+        name = f"{settings.hostname}/{surroundings.new_id()}"
+        takeover = Takeover(settings.state_dir, store, surroundings.report, reactor)
+        takeover.register(name)
         needs = StorageNeeds(
-            f"{settings.hostname}/{surroundings.new_id()}",
+            name,
             reactor,
             Clocks(reactor.seconds, surroundings.wall_seconds),
             surroundings.report,
             in_thread,
             make_spool_folder(settings),
+            takeover,
             prunes,
         )
         return cls(

@@ -42,6 +42,7 @@ from gateway.settings import Settings
 from gateway.store.interface import Store, Transaction
 from gateway.store.records import StoredEvent, StoredMessage
 from gateway.storing import Records
+from gateway.takeover import Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class StorageNeeds:
     report: Reporter
     in_thread: InThread
     spool_folder: Path
+    takeover: Takeover
     prunes: bool = True
 
 
@@ -171,12 +173,18 @@ class Storage:
             self._working.runner.start()
             if self._around.prunes:
                 self._working.retention.start()
+                self._around.takeover.freed = self._working.runner.look
+                self._around.takeover.start()
             self._working.webhooks.start()
 
     def look(self) -> None:
         """Somebody has changed the queue: see what is due."""
         if self._working is not None:
             self._working.runner.look()
+
+    async def process_ended(self) -> None:
+        """A process of this gateway has ended: what it had claimed is free."""
+        await self._around.takeover.look()
 
     def add_events(self, transaction: Transaction, message: StoredMessage, events: Sequence[StoredEvent]) -> None:
         """Append what somebody did to a message to the feed, with the posts for webhooks."""
@@ -206,6 +214,7 @@ class Storage:
         try:
             if self._working is not None:
                 self._working.retention.stop()
+                self._around.takeover.stop()
                 await self._working.runner.stop()
                 await self._working.webhooks.stop()
         finally:

@@ -187,6 +187,17 @@ class Transaction(Protocol):
     def note_login(self, user_name: str, at: str) -> None:
         """Somebody logged in with it at this time (ISO 8601, UTC)."""
 
+    # -- the seal
+
+    def keep_seal(self, sealed: bytes) -> None:
+        """Keep this as what was sealed first, unless there is one."""
+
+    def first_sealed(self) -> bytes | None:
+        """What was sealed first; None in a store that has never been asked."""
+
+    def some_sealed(self) -> tuple[str, bytes] | None:
+        """A secret that is sealed and needed still, and the name it is sealed to; None when there is none."""
+
 
 class Store(Protocol):
     """A store in use. Fails with StoreError, at open() and at any job. name is what to call it, without password."""

@@ -16,7 +16,7 @@ from gateway.store.database import Cursor, Row, Taken, storable, storable_rows
 from gateway.store.interface import StoreError
 from gateway.store.threaded import ThreadedStore
 
-SCHEMA = ("postgres.sql",)
+SCHEMA = ("postgres.sql", "postgres_seal.sql")
 """The steps from nothing to the present schema; the table mailgateway_schema counts how many have been taken."""
 
 WRITERS = 4  # each waits for the server's disk and the way there; jobs that wait meanwhile share the next commit

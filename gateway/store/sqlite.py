@@ -20,7 +20,7 @@ from gateway.store.threaded import ThreadedStore
 from gateway.store.turn import Turn
 from gateway.store.wal import unreadable_commits
 
-SCHEMA = ("credentials.sql", "mechanisms.sql", "tokens.sql", "mail.sql")
+SCHEMA = ("credentials.sql", "mechanisms.sql", "tokens.sql", "mail.sql", "seal.sql")
 """The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
 
 MAIL_VERSION = 4  # the step before which a file is small, so that it can be copied as a whole

@@ -9,6 +9,7 @@ The turn is a courtesy: it is SQLite's lock that protects the file. Of a process
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
@@ -22,21 +23,23 @@ class Turn:
 
     def __init__(self, path: Path, wait_seconds: float) -> None:
         """path is the database file; after wait_seconds it is left to SQLite to say that the file is locked."""
+        self._path = path
         self._files = [path.with_name(f"{path.name}-{name}") for name in ("next", "turn")]
         self._wait_seconds = wait_seconds
         self._descriptors: list[int] = []
 
     def take(self) -> None:
-        """Wait for it: first to be next, then to have it."""
-        next_one, turn = self._opened()
-        until = time.monotonic() + self._wait_seconds
-        if _locked(next_one, until):
-            _locked(turn, until)
-            fcntl.flock(next_one, fcntl.LOCK_UN)
+        """Wait for it: first to be next, then to have it. Where the files cannot be had, all go at once."""
+        with contextlib.suppress(OSError):
+            next_one, turn = self._opened()
+            until = time.monotonic() + self._wait_seconds
+            if _locked(next_one, until):
+                _locked(turn, until)
+                fcntl.flock(next_one, fcntl.LOCK_UN)
 
     def give(self) -> None:
         """Let the next one write; nothing happens without the turn."""
-        if self._descriptors:
+        if len(self._descriptors) == len(self._files):
             fcntl.flock(self._descriptors[1], fcntl.LOCK_UN)
 
     def close(self) -> None:
@@ -48,6 +51,9 @@ class Turn:
         while len(self._descriptors) < len(self._files):
             name = self._files[len(self._descriptors)]
             self._descriptors.append(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            if not os.geteuid():  # as SQLite does with its own files: root's commands must not lock the gateway out
+                owner = self._path.stat()
+                os.fchown(self._descriptors[-1], owner.st_uid, owner.st_gid)
         return self._descriptors
 
 

@@ -23,8 +23,9 @@ class Proxy:
         self.cut: Cut = ""
         self.cuts = 0
         self.is_away = False
-        """From now on nobody gets through; and from the cut on, when stays_away is set."""
+        """From now on nobody gets through; and from the cut on, when stays_away is set: all connections are cut."""
         self.stays_away = False
+        self._open: list[socket.socket] = []
         self._server = server
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -57,6 +58,7 @@ class Proxy:
         except OSError:
             client.close()
             return
+        self._open += [client, server]
         brings = threading.Event()  # whether the transaction under way brings a message
         for source, target, look in ((client, server, self._asked), (server, client, self._answered)):
             threading.Thread(target=_pass_on, args=(source, target, look, brings), daemon=True).start()
@@ -79,7 +81,10 @@ class Proxy:
                 return False
             self.cuts += 1
             self.cut = ""
-            self.is_away = self.is_away or self.stays_away
+            if self.stays_away:
+                self.is_away = True
+                for one in self._open:
+                    _end(one)
             return True
 
 
@@ -99,5 +104,9 @@ def _pass_on(
                 break
             target.sendall(octets)
     for one in (source, target):
-        with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+        _end(one)
+
+
+def _end(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

@@ -5,7 +5,9 @@ Between the gateways and PostgreSQL is a proxy that cuts the connection when COM
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import os
 import random
 import smtplib
 import time
@@ -20,7 +22,8 @@ from tests.faults.proof import opened, prove, until, whole_totals
 from tests.faults.proxy import Proxy
 from tests.postgres_server import PASSWORD
 
-CUTS = 12
+LONG = os.environ.get("MAILGATEWAY_SOAK") == "long"
+CUTS = 100 if LONG else 5
 BETWEEN_SECONDS = 0.2
 QUIET_SECONDS = 1.5  # several times what the gateways take to look for mail
 
@@ -32,9 +35,11 @@ class Behind:
         self.url = postgres.new_place()
         self.proxy = Proxy(f"{postgres.folder}/.s.PGSQL.5432")
         (folder / "password").write_text(PASSWORD)
+        (folder / "key").write_bytes(base64.b64encode(bytes(32)))
         options = self.url.partition("options=")[2]
         url = f"postgresql://gateway@127.0.0.1:{self.proxy.port}/postgres?options={options}"
-        store = f'\n[store]\nurl = "{url}"\npassword = {{ file = "{folder}/password" }}\n'
+        secrets = f'password = {{ file = "{folder}/password" }}\nkey = {{ file = "{folder}/key" }}\n'
+        store = f'\n[store]\nurl = "{url}"\n{secrets}'
         self.gateways = [Gateway(folder / f"gateway-{n}", starts, vendors, store) for n in range(gateways)]
 
     @contextlib.contextmanager

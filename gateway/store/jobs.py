@@ -221,8 +221,8 @@ class _Thread:
         try:
             database.commit()
         except Exception as error:
-            self.wait_seconds = BURY_SECONDS
             if not database.is_doubtful(error):
+                self.wait_seconds = BURY_SECONDS
                 raise
             lost = _Doubtful(outcomes)
             raise lost from (database.told(error) or error)

@@ -16,6 +16,7 @@ from gateway.parts import (
     bound_address,
     server_certificate,
     server_endpoint,
+    store_key,
     store_password,
     tls_contexts,
     tls_policy,
@@ -63,6 +64,8 @@ def _attempts(settings: Settings, reactor: Any) -> Iterator[Callable[[], object]
         yield partial(_sni_name, one, f"tls.sni[{number}]")
     if not is_left_to_systemd(settings.store.password):
         yield partial(store_password, settings)
+    if not is_left_to_systemd(settings.store.key):
+        yield partial(store_key, settings)
     for name, vendor in settings.vendors.items():
         seen = replace(vendor, key=None) if is_left_to_systemd(vendor.key) else vendor
         yield partial(vendor_entry, name, seen, reactor, _no_thread)
@@ -77,7 +80,7 @@ def not_looked_at(settings: Settings) -> list[Problem]:
     """What cannot be checked here, and will be by the start: credentials that systemd passes to the unit alone."""
     secrets = [(f"vendors.{name}.key", vendor.key) for name, vendor in settings.vendors.items()]
     secrets += [(f"webhooks[{number}]", one) for number, hook in enumerate(settings.webhooks) for one in hook.secrets]
-    secrets.append(("store.password", settings.store.password))
+    secrets += [("store.password", settings.store.password), ("store.key", settings.store.key)]
     told = "not looked at: systemd passes this credential to the service only"
     return [Problem(path, told) for path, secret in secrets if is_left_to_systemd(secret)]
 

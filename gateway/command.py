@@ -68,9 +68,9 @@ def add_credential(
             f"{user_name} is the user name that goes with an API key; a login with it is no other"
         )
     try:
-        seal = Seal(settings.state_dir) if challenge_mechanisms else None
-        now = datetime.datetime.now(datetime.UTC)
-        secret = make_credential(_store(settings), user_name, vendor, now, seal, names=names, stream=stream)
+        store, now = _store(settings), datetime.datetime.now(datetime.UTC)
+        seal = _seal(settings, store) if challenge_mechanisms else None
+        secret = make_credential(store, user_name, vendor, now, seal, names=names, stream=stream)
     except (ValueError, StoreError) as error:
         raise click.ClickException(str(error)) from None
     _show(user_name, secret, kept=challenge_mechanisms)
@@ -88,8 +88,9 @@ def regenerate(config: Path | None, challenge_mechanisms: bool, user_name: str) 
     """Give a credential a new secret, and show it, once. The old one is good no more."""
     settings = _settings(config)
     try:
-        seal = Seal(settings.state_dir) if challenge_mechanisms else None
-        secret = regenerate_credential(_store(settings), user_name, datetime.datetime.now(datetime.UTC), seal)
+        store = _store(settings)
+        seal = _seal(settings, store) if challenge_mechanisms else None
+        secret = regenerate_credential(store, user_name, datetime.datetime.now(datetime.UTC), seal)
     except (ValueError, StoreError) as error:
         raise click.ClickException(str(error)) from None
     _show(user_name, secret, kept=challenge_mechanisms)
@@ -220,3 +221,16 @@ def _store(settings: Settings) -> Store:
         click.echo(store.damage, err=True)
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def _seal(settings: Settings, store: Store) -> Seal:
+    """What secrets are sealed with. StoreError when it is not what the gateway opens them with."""
+    from gateway.parts import store_seal  # noqa: PLC0415 - keeps the other commands quick
+
+    try:
+        seal = store_seal(settings)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if misfit := seal.misfit(store):
+        raise StoreError(misfit)
+    return seal

@@ -30,7 +30,7 @@ from gateway.console.steering import Steering
 from gateway.console.vendor_pages import VendorFacts
 from gateway.events import Attempted, Event, Reporter
 from gateway.listener_settings import TlsMode
-from gateway.parts import first_message_command, watched_contexts
+from gateway.parts import first_message_command, store_seal, watched_contexts
 from gateway.reports import Reports
 from gateway.sandbox.inbox import Inbox
 from gateway.sandbox.postmark import PostmarkSandbox
@@ -152,7 +152,7 @@ def _credentials(settings: Settings, needs: ConsoleNeeds) -> CredentialParts:
         needs.storage.store,
         {name: load(one.api).dialect.user_names for name, one in settings.vendors.items()},
         reserved_user_names(),
-        settings.state_dir,
+        partial(store_seal, settings),
         partial(beside, needs.reactor),
         needs.wall_seconds,
     )

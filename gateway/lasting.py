@@ -11,20 +11,21 @@ from gateway.accounts.credentials import StoredCredentials
 from gateway.accounts.last_use import LastUse
 from gateway.accounts.proofs import StoredProofs
 from gateway.accounts.remembered import RememberedAnswers
-from gateway.accounts.seal import Seal
 from gateway.accounts.throttle import FailedLoginCount
 from gateway.delivery import OctetsInFlight
 from gateway.events import Alarm, Reporter
 from gateway.ids import new_id
 from gateway.incoming import Clocks
 from gateway.partial import TakenPaths
-from gateway.parts import store_password
+from gateway.parts import store_password, store_seal
 from gateway.relay import InThread
 from gateway.settings import Settings
 from gateway.smtp.limits import Limits
 from gateway.smtp.listener import SessionCount
 from gateway.storage import Storage, StorageNeeds
+from gateway.store.interface import StoreError
 from gateway.store.opening import open_store
+from gateway.takeover import Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +107,24 @@ class Lasting:
         store = open_store(settings.store_url, store_password(settings), reactor)
         if store.damage:
             surroundings.report(Alarm(store.damage))
-        seal = Seal(settings.state_dir)
+        seal = store_seal(settings)
+        if misfit := seal.misfit(store):
+            if settings.store.key is not None:
+                raise StoreError(misfit)
+            surroundings.report(Alarm(misfit))  # a key file that is lost must not keep all other mail waiting
         counts = Counts.under(settings.limits, reactor.seconds, hash_key)
         taken = TakenPaths(reactor.seconds)
+        name = f"{settings.hostname}/{surroundings.new_id()}"
+        takeover = Takeover(settings.state_dir, store, surroundings.report, reactor)
+        takeover.register(name)
         needs = StorageNeeds(
-            f"{settings.hostname}/{surroundings.new_id()}",
+            name,
             reactor,
             Clocks(reactor.seconds, surroundings.wall_seconds),
             surroundings.report,
             in_thread,
             make_spool_folder(settings),
+            takeover,
             prunes,
         )
         return cls(

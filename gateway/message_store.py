@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.attempts import Gate, Result
 from gateway.events import Reporter, Stored
 from gateway.incoming import Clocks
 from gateway.message_log import Entry, MessageLog
-from gateway.outcome import Accepted, Outcome, Refused, Unknown
+from gateway.outcome import Accepted, Cause, Outcome, Refused, Unknown
 from gateway.queue.notices import Notices, notice_kinds
 from gateway.queue.schedule import Schedule
 from gateway.queue.steps import Progress, after_attempts, rules_of
-from gateway.store.interface import Store, Transaction
+from gateway.recall import Recalls
+from gateway.store.interface import Store, StoreUnsureError, Transaction
 from gateway.store.records import WAITING, Recipient, State, Step, StoredEvent, StoredMessage
 from gateway.storing import Arrival, Records, event, pieces, received
 
@@ -31,6 +32,7 @@ class Keeping:
     notices: Notices
     woken: Callable[[str, str], None]
     posted: Callable[[], None]
+    recalls: Recalls
     report: Reporter
 
 
@@ -46,7 +48,7 @@ class MessageStore:
     async def keep(self, arrival: Arrival, result: Result | None = None) -> None:
         """Store a message, with what came of its attempts if some were made; ends once it is on stable storage.
 
-        StoreError: nothing of it was kept.
+        StoreError: nothing of it was kept, or it will be rejected as soon as the store says so: it does not leave.
         """
         keeping = self._keeping
         now = keeping.clocks.wall_seconds()
@@ -56,7 +58,12 @@ class MessageStore:
         if result is not None:
             rules = rules_of(arrival.plan, keeping.schedule)
             progress = after_attempts(message, result, rules, now, keeping.randomness())
-        if await keeping.store.write(self._job(arrival, progress, now)):
+        try:
+            has_posts = await keeping.store.write(self._job(arrival, progress, now), is_once=True)
+        except StoreUnsureError as error:
+            self._recall(progress, now, str(error))
+            raise
+        if has_posts:
             keeping.posted()
         self._tell(progress.message)
         if result is None:
@@ -85,6 +92,19 @@ class MessageStore:
             return posts
 
         return write
+
+    def _recall(self, progress: Progress, now: float, reason: str) -> None:
+        """The client is told 451: who waits is the client's again."""
+        told = tuple(
+            replace(one, state=State.REJECTED, cause=Cause.UNAVAILABLE.name, reason=reason)
+            if one.state in WAITING
+            else one
+            for one in progress.message.recipients
+        )
+        message = replace(progress.message, recipients=told, next_attempt_at=None, has_content=False, sealed_key=None)
+        rejected = [one for one in told if one.state is State.REJECTED]
+        events = (event(now, State.REJECTED.value, message.message_id, rejected),)
+        self._keeping.recalls.add(Entry(message, progress.attempts, events, self._keeping.notices))
 
     def _tell(self, message: StoredMessage) -> None:
         waiting = sum(one.state in WAITING for one in message.recipients)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from OpenSSL import SSL
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from gateway.accounts.seal import Seal, key_of_text
 from gateway.certificate import CertificateError, ServerCertificate, read_certificates, read_server_certificate
 from gateway.certificate_watch import Certificates, Watched
 from gateway.departures import VendorEntry
@@ -69,6 +70,20 @@ def _revealed(key: Secret | None, path: str) -> str | None:
 def store_password(settings: Settings) -> str | None:
     """The password of a PostgreSQL store, if there is one."""
     return _revealed(settings.store.password, "store.password")
+
+
+def store_key(settings: Settings) -> bytes | None:
+    """The key that secrets in the store are sealed with, if it is in the settings."""
+    text = _revealed(settings.store.key, "store.key")
+    try:
+        return key_of_text(text) if text is not None else None
+    except ValueError as error:
+        raise SettingsError([Problem("store.key", str(error))]) from None
+
+
+def store_seal(settings: Settings) -> Seal:
+    """The seal of the store. StoreError when the key file in the state folder cannot be used."""
+    return Seal(settings.state_dir, store_key(settings))
 
 
 def tls_contexts(settings: Settings, listener: Listener, path: str) -> ServerContexts | None:

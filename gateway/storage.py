@@ -29,12 +29,13 @@ from gateway.message_store import Keeping, MessageStore
 from gateway.notice_parts import notices, webhooks, webhooks_with_clients
 from gateway.notices.sender import Webhooks, WebhookSender
 from gateway.partial import TakenPaths
-from gateway.queue.lanes import LaneRules, Lanes, SpillGate
+from gateway.queue.lanes import LONGEST_PAUSE_SECONDS, LaneRules, Lanes, SpillGate
 from gateway.queue.means import Means
 from gateway.queue.notices import Notices
 from gateway.queue.rides import SharedRides
 from gateway.queue.runner import Runner
 from gateway.queue.settings import QueueSettings
+from gateway.recall import Recalls
 from gateway.relay import InThread
 from gateway.retention import Retention
 from gateway.settings import Settings
@@ -43,6 +44,7 @@ from gateway.store.interface import Store, Transaction
 from gateway.store.records import StoredEvent, StoredMessage
 from gateway.store_settings import Store as StoreSettings
 from gateway.storing import Records
+from gateway.takeover import Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class StorageNeeds:
     report: Reporter
     in_thread: InThread
     spool_folder: Path
+    takeover: Takeover
     prunes: bool = True
 
 
@@ -86,7 +89,9 @@ def lane_rules(settings: Settings, shared: Collection[str]) -> LaneRules:
         name: one.rate_per_second / settings.workers for name, one in settings.vendors.items() if one.rate_per_second
     }
     attempts = max(1, settings.queue.attempts_per_lane // settings.workers)
-    return LaneRules(attempts, settings.queue.breaker, rates, shared)
+    # No longer than a message lives: what comes during a pause must be attempted before it is too late
+    longest_pause_seconds = min(LONGEST_PAUSE_SECONDS, settings.queue.expire_seconds)
+    return LaneRules(attempts, settings.queue.breaker, rates, shared, longest_pause_seconds)
 
 
 class Storage:
@@ -111,6 +116,7 @@ class Storage:
         self._taken = taken
         self._around = around
         self._log = MessageLog(store, around.reactor, around.report, self._posted)
+        self._recalls = Recalls(store, around.clocks.wall_seconds, self._pause, around.report)
         self._working: Working | None = None
         self._notices: Notices | None = None
         self._enough: Deferred[None] = Deferred()
@@ -147,6 +153,7 @@ class Storage:
             lease_seconds=queue.lease_seconds,
             wait_seconds=lanes.wait_seconds,
             pause=self._pause,
+            is_recalled=self._recalls.__contains__,
         )
         if self._working is None:
             clocks, reactor, report = around.clocks, around.reactor, around.report
@@ -177,12 +184,18 @@ class Storage:
             self._working.runner.start()
             if self._around.prunes:
                 self._working.retention.start()
+                self._around.takeover.freed = self._working.runner.look
+                self._around.takeover.start()
             self._working.webhooks.start()
 
     def look(self) -> None:
         """Somebody has changed the queue: see what is due."""
         if self._working is not None:
             self._working.runner.look()
+
+    async def process_ended(self) -> None:
+        """A process of this gateway has ended: what it had claimed is free."""
+        await self._around.takeover.look()
 
     def add_events(self, transaction: Transaction, message: StoredMessage, events: Sequence[StoredEvent]) -> None:
         """Append what somebody did to a message to the feed, with the posts for webhooks."""
@@ -205,12 +218,14 @@ class Storage:
     async def close(self) -> None:
         """Write the log and close the store; after the last session has ended."""
         await self._log.flush()
+        await self._recalls.close()
         await self._around.in_thread(self.store.close)
 
     async def _stop_working(self) -> None:
         try:
             if self._working is not None:
                 self._working.retention.stop()
+                self._around.takeover.stop()
                 await self._working.runner.stop()
                 await self._working.webhooks.stop()
         finally:
@@ -243,6 +258,7 @@ class Storage:
             notices=means.notices,
             woken=working.runner.woken,
             posted=self._posted,
+            recalls=self._recalls,
             report=around.report,
         )
         messages = MessageStore(keeping, self._log, SpillGate(working.lanes), settings.queue.spill_seconds)

@@ -15,7 +15,8 @@ IN_THE_FILE = f"a password does not belong in this file; expected password = {FO
 @dataclass(frozen=True, slots=True)
 class Store:
     """Where the queue, the message log and credentials are kept: url is sqlite: and a path, or a postgresql:// URL as
-    libpq reads it. Empty: store.sqlite in the state folder. password is PostgreSQL's.
+    libpq reads it. Empty: store.sqlite in the state folder. password is PostgreSQL's. key encrypts the secrets in the
+    store, 32 octets in base64; without it credentials.key in the state folder does, which is made at first use.
 
     content_days: how long the content of a message is kept after its end; log_days: how long the rest of it is, and
     events and bounce records.
@@ -23,6 +24,7 @@ class Store:
 
     url: str = ""
     password: Secret | None = None
+    key: Secret | None = None
     content_days: float = 3.0
     log_days: float = 30.0
 

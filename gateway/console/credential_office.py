@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from gateway.accounts.credentials import make_credential, new_user_name, regenerate_credential
 from gateway.accounts.seal import Seal
@@ -21,13 +20,13 @@ from gateway.user_names import UserNames
 @dataclass(frozen=True, slots=True)
 class CredentialParts:
     """vendors are the entries of the settings, with their rules for user names; reserved are user names, in lower case,
-    that dialects give to whoever shows an API key. seal_folder has the key that secrets are sealed with, for the
-    mechanisms that need them."""
+    that dialects give to whoever shows an API key. seal gives what secrets are sealed with, for the
+    mechanisms that need them; it blocks."""
 
     store: Store
     vendors: Mapping[str, UserNames]
     reserved: frozenset[str]
-    seal_folder: Path
+    seal: Callable[[], Seal]
     in_thread: InThread
     wall_seconds: Callable[[], float]
 
@@ -59,18 +58,18 @@ class CredentialOffice:
             raise ValueError(f"{user_name} is the user name that goes with an API key; choose another one")
 
         def make() -> str:
-            seal = Seal(parts.seal_folder) if keeps_secret else None
+            seal = parts.seal() if keeps_secret else None
             return make_credential(parts.store, user_name, vendor, self._now(), seal, names=names, stream=stream)
 
         return user_name, await parts.in_thread(make)
 
     async def regenerate(self, user_name: str) -> str:
         """A new secret; kept for challenge mechanisms when the old one was."""
-        store, folder = self._parts.store, self._parts.seal_folder
+        store, seal = self._parts.store, self._parts.seal
         old = await store.read(lambda transaction: transaction.credential(user_name))
         keeps = old is not None and old.sealed_secret is not None
         secret: str = await self._parts.in_thread(
-            lambda: regenerate_credential(store, user_name, self._now(), Seal(folder) if keeps else None)
+            lambda: regenerate_credential(store, user_name, self._now(), seal() if keeps else None)
         )
         return secret
 

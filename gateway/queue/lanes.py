@@ -14,6 +14,7 @@ from gateway.queue.breaker import Breaker, BreakerRules
 
 LANES = 1000  # new ones between two sweeps; a lane has about 500 octets
 SHOWN_LANES = 500  # the worst first: as many as a page can bear, and a message of 50 KB to another process
+LONGEST_PAUSE_SECONDS = 3600.0  # a Retry-After of days is a quota: mail that comes anew may find it raised or paid for
 SHARED_FACTOR = 4  # messages for each attempt that a lane may make: half of all at once, so that others have room
 
 
@@ -22,12 +23,14 @@ class LaneRules:
     """attempts_per_lane at once; rates is messages a second by vendor entry, for those that have a limit.
 
     shared: the vendor entries that take several messages in a request, so that more may be in hand.
+    longest_pause_seconds: a lane whose vendor wants to be left alone for longer is open again after that.
     """
 
     attempts_per_lane: int
     breaker: BreakerRules
     rates: Mapping[str, float]
     shared: Collection[str] = ()
+    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS
 
 
 class _Lane:
@@ -134,7 +137,8 @@ class Lanes:
         lane.last = _most_telling(outcomes) or lane.last
         for outcome in outcomes:
             if isinstance(outcome, Deferred) and outcome.retry_after_seconds:
-                lane.paused_until = max(lane.paused_until, now + outcome.retry_after_seconds)
+                pause_seconds = min(outcome.retry_after_seconds, self._rules.longest_pause_seconds)
+                lane.paused_until = max(lane.paused_until, now + pause_seconds)
         if any(map(_is_well, outcomes)):
             lane.breaker.succeed()
         elif outcomes:

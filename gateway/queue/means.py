@@ -21,7 +21,7 @@ from gateway.storing import Records
 class Means:
     """What trips are made with. randomness gives numbers between 0 and 1; wait_seconds tells how long a lane is closed.
 
-    pause ends after so many seconds.
+    pause ends after so many seconds. is_recalled tells of a message that must not be attempted (gateway.recall).
     """
 
     store: Store
@@ -40,3 +40,4 @@ class Means:
     lease_seconds: float
     wait_seconds: Callable[[str], float]
     pause: Callable[[float], Awaitable[object]]
+    is_recalled: Callable[[str], bool]

@@ -87,6 +87,8 @@ def after_attempts(
     if waiting:
         rounds = message.attempts + 1 if result.attempts else _rounds_by_age(message, rules.schedule, now)
         next_at = rules.schedule.next_attempt_at(now, rounds, randomness, _retry_after(result.attempts))
+        # The last one when the sender expects to be told, also where the vendor wants to be left alone for longer
+        next_at = min(next_at, message.expires_at)
     warns = bool(waiting) and _is_to_warn(message, rules, now)
     changed = tuple(one for one in after if one.path in result.outcomes)
     return Progress(

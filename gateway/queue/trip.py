@@ -69,6 +69,8 @@ class Trip:
     async def make(self) -> Told:
         """Attempt the message. StoreError: nothing is written; the lease will end."""
         means, message = self._means, self._claim.message
+        if means.is_recalled(message.message_id):
+            return Told()  # it is about to be rejected, which ends the claim
         spool = Spool(means.spool_folder, means.spool_memory_octets)
         try:
             await self._fill(spool)

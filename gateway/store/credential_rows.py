@@ -52,6 +52,27 @@ class CredentialRows(Part):
         """Somebody logged in with it at this time (ISO 8601, UTC)."""
         self._changed(f"UPDATE credentials SET last_used_at = ? WHERE {self._database.user_name_is}", at, user_name)
 
+    # -- the seal
+
+    def keep_seal(self, sealed: bytes) -> None:
+        """Keep this as what was sealed first, unless there is one."""
+        self._changed("INSERT INTO seal (id, sealed) VALUES (1, ?) ON CONFLICT DO NOTHING", sealed)
+
+    def first_sealed(self) -> bytes | None:
+        """What was sealed first; None in a store that has never been asked."""
+        row = self._one("SELECT sealed FROM seal")
+        return bytes(row[0]) if row else None
+
+    def some_sealed(self) -> tuple[str, bytes] | None:
+        """A secret that is sealed and needed still, and the name it is sealed to; None when there is none."""
+        row = self._one(
+            "SELECT user_name, sealed_secret FROM credentials WHERE sealed_secret IS NOT NULL LIMIT 1"
+        ) or self._one(
+            "SELECT m.message_id, m.sealed_key FROM queue q JOIN messages m ON m.message_id = q.message_id"
+            " WHERE m.sealed_key IS NOT NULL LIMIT 1"
+        )
+        return (str(row[0]), bytes(row[1])) if row else None
+
 
 def _proofs(credential: Credential) -> tuple[object, ...]:
     """The columns of the SCRAM verifier and of the sealed secret."""

@@ -33,8 +33,6 @@ class Cursor(Protocol):
 class Database(Protocol):
     """One connection, and what differs between the databases. Statements have ? for each parameter."""
 
-    begin: str
-    """Begins a transaction: one that writes takes its lock at once where the database has one writer."""
     skip_locked: str
     """Ends a SELECT of queue rows that are claimed next, so that two who claim at once get different rows."""
     for_update: str
@@ -43,6 +41,9 @@ class Database(Protocol):
     """Compares a credential's user name with a parameter, without case."""
     clock: str
     """Names the clock that times leases: a claim that was timed by another one is over."""
+
+    def begin(self) -> None:
+        """Begin a transaction: one that writes takes its lock at once where the database has one writer."""
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor:
         """Run a statement. Taken when a constraint forbids it; else the errors of this database."""
@@ -67,6 +68,12 @@ class Database(Protocol):
 
     def told(self, error: Exception) -> StoreError | None:
         """An error of this database in our words; None for any other."""
+
+    def is_doubtful(self, error: Exception) -> bool:
+        """Whether a commit that ended with this error may be there all the same, or may yet come."""
+
+    def bury(self) -> None:
+        """See to it that a commit that failed is not there after a crash either; in a transaction of its own."""
 
     def is_worth_repeating(self, error: Exception) -> bool:
         """Whether the same job may succeed in a new transaction at once: a connection that had been cut, a deadlock."""

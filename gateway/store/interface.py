@@ -41,6 +41,10 @@ class StoreFullError(StoreError):
     """There is no room left for more."""
 
 
+class StoreUnsureError(StoreError):
+    """The answer to a commit was lost, and nobody could be asked in time: it may have taken place, or may yet."""
+
+
 class Transaction(Protocol):
     """What can be done in a job. All of it is committed, or nothing; calls block, so jobs run in threads.
 
@@ -57,6 +61,11 @@ class Transaction(Protocol):
     def add_ended(self, ended: Sequence[tuple[StoredMessage, Sequence[Attempt]]]) -> None:
         """Keep messages of which nothing waits, without content and with the attempts that were made: for each as
         add_message() does, in few statements for all. ValueError when something waits."""
+
+    def reject(self, message: StoredMessage, attempts: Sequence[Attempt], now: float) -> bool:
+        """The client was told 4xx after a commit of which nobody knew: see to it that the message is there as rejected,
+        for the log, and that nobody attempts it. Its recipients that waited are REJECTED in the record given. Waits for
+        a transaction that is still about to bring it. False when an attempt has been begun meanwhile: then it stays."""
 
     # -- the queue
 
@@ -178,6 +187,17 @@ class Transaction(Protocol):
     def note_login(self, user_name: str, at: str) -> None:
         """Somebody logged in with it at this time (ISO 8601, UTC)."""
 
+    # -- the seal
+
+    def keep_seal(self, sealed: bytes) -> None:
+        """Keep this as what was sealed first, unless there is one."""
+
+    def first_sealed(self) -> bytes | None:
+        """What was sealed first; None in a store that has never been asked."""
+
+    def some_sealed(self) -> tuple[str, bytes] | None:
+        """A secret that is sealed and needed still, and the name it is sealed to; None when there is none."""
+
 
 class Store(Protocol):
     """A store in use. Fails with StoreError, at open() and at any job. name is what to call it, without password."""
@@ -195,8 +215,13 @@ class Store(Protocol):
     def run(self, job: Callable[[Transaction], T]) -> T:
         """Do a job and wait for its commit: for the command line and for threads. Blocks."""
 
-    async def write(self, job: Callable[[Transaction], T]) -> T:
-        """Do a job; ends once it is committed to stable storage (fsync)."""
+    async def write(self, job: Callable[[Transaction], T], *, is_once: bool = False) -> T:
+        """Do a job; ends once it is committed to stable storage (fsync).
+
+        is_once: a job that was done already fails with Taken when it is done again. So when the answer to its commit is
+        lost it is done again, to find out; StoreUnsureError when that cannot be had in time. Other jobs fail then with
+        a StoreError, and have been done or not.
+        """
 
     async def read(self, job: Callable[[Transaction], T]) -> T:
         """Do a job that changes nothing; it does not wait for writers."""

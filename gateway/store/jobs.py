@@ -1,12 +1,14 @@
 """Jobs in threads: those that wait at the same time share a transaction and its commit, and fail alone.
 
 Each job of a group has a savepoint, so that one that fails leaves no trace in it. When the whole transaction is lost on
-the way, each job gets one of its own. A commit that fails is told to all: nobody knows what became of it.
+the way, each job gets one of its own. When the answer to the commit is lost, those that can be done only once are done
+again, which shows whether they had been; to the others it is told as an error.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,25 +16,36 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from gateway.store.database import Database
-from gateway.store.interface import StoreError
+from gateway.store.database import Database, Taken
+from gateway.store.interface import StoreError, StoreUnsureError
 from gateway.store.total_rows import write_totals
 from gateway.store.transaction import SqlTransaction
 
 GROUP_JOBS = 256  # more share no commit: none waits for ever, and what is rolled back at once is bounded
+SETTLE_SECONDS = 8.0  # for who waits for a 250: with the time of a connection it is below the 20 s of hurried clients
+SETTLE_PAUSE_SECONDS = 0.2
+BURY_SECONDS = 0.5  # without a commit after one that failed, before one is made
 SHARDS = 64  # rows of each total; more writers than any installation has at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """A function of a transaction, and where its result goes."""
+    """A function of a transaction, and where its result goes. is_once: see interface.Store.write()."""
 
     function: Callable[[SqlTransaction], Any]
+    is_once: bool = False
     future: Future[Any] = field(default_factory=Future)
 
 
 class _Lost(Exception):
     """The transaction is gone before its commit, with all that its jobs did; its cause is why."""
+
+
+class _Doubtful(Exception):
+    """The answer to the commit is lost; its cause is why. outcomes: what is to be told if it has taken place."""
+
+    def __init__(self, outcomes: list[Callable[[Future[Any]], None]]) -> None:
+        self.outcomes = outcomes
 
 
 class Jobs:
@@ -51,9 +64,9 @@ class Jobs:
         for thread in self._threads:
             thread.start()
 
-    def add(self, function: Callable[[SqlTransaction], Any]) -> Future[Any]:
+    def add(self, function: Callable[[SqlTransaction], Any], *, is_once: bool = False) -> Future[Any]:
         """Have a job done; the future ends after its commit."""
-        job = Job(function)
+        job = Job(function, is_once)
         with self._closed:
             if self._is_open:
                 self._waiting.put(job)
@@ -72,15 +85,21 @@ class Jobs:
 
     def _serve(self, number: int) -> None:
         thread = _Thread(self._connect, number % SHARDS)
-        while group := self._group():
-            thread.do(group)
+        while (group := self._group(thread.wait_seconds)) is not None:
+            thread.do(group) if group else thread.bury()
         thread.disconnect()
 
-    def _group(self) -> list[Job]:
-        """The next jobs: one that is waited for, and those that wait by then. Empty at the end."""
-        first = self._waiting.get()
-        group = [] if first is None else [first]
-        while group and len(group) < self._group_jobs:
+    def _group(self, wait_seconds: float | None) -> list[Job] | None:
+        """The next jobs: one that is waited for, and those that wait by then. Empty after wait_seconds; None at the
+        end."""
+        try:
+            first = self._waiting.get(timeout=wait_seconds)
+        except Empty:
+            return []
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < self._group_jobs:
             try:
                 job = self._waiting.get_nowait()
             except Empty:
@@ -99,6 +118,8 @@ class _Thread:
         self._connect = connect
         self._shard = shard
         self._database: Database | None = None
+        self.wait_seconds: float | None = None
+        """How long to wait for jobs before bury() is to be called; None: for ever."""
 
     def do(self, jobs: list[Job], *, is_repeated: bool = False) -> None:
         """Do jobs and tell each what came of it."""
@@ -106,9 +127,12 @@ class _Thread:
         try:
             database = self._connected()
             outcomes = self._together(database, jobs)
+        except _Doubtful as doubt:
+            self.disconnect()
+            self._settle(jobs, doubt)
         except Exception as error:  # whatever it is: who waits is told, and the thread goes on
             self.disconnect()
-            cause = error.__cause__ if isinstance(error, _Lost) and isinstance(error.__cause__, Exception) else error
+            cause = _cause(error)
             if isinstance(error, _Lost) and database and not is_repeated and database.is_worth_repeating(cause):
                 self.do(jobs, is_repeated=True)
             elif isinstance(error, _Lost) and len(jobs) > 1:
@@ -121,6 +145,45 @@ class _Thread:
         else:
             for job, outcome in zip(jobs, outcomes, strict=True):
                 outcome(job.future)
+
+    def _settle(self, jobs: list[Job], doubt: _Doubtful) -> None:
+        """Find out what became of those that can be done only once; all have the same time for it."""
+        until = time.monotonic() + SETTLE_SECONDS
+        for job, outcome in zip(jobs, doubt.outcomes, strict=True):
+            if job.is_once:
+                self._settle_one(job, outcome, until)
+            else:
+                job.future.set_exception(_cause(doubt))
+
+    def _settle_one(self, job: Job, outcome: Callable[[Future[Any]], None], until: float) -> None:
+        """Do it again. Who brings the same at the same moment is waited for by the database."""
+        while True:
+            try:
+                (again,) = self._together(self._connected(), [job])
+            except Exception as error:
+                cause, database = _cause(error), self._database
+                self.disconnect()
+                if isinstance(cause, Taken):
+                    outcome(job.future)
+                elif database is not None and not (isinstance(cause, StoreError) or database.told(cause)):
+                    job.future.set_exception(cause)  # the job's own: it has never been done
+                elif time.monotonic() > until:
+                    job.future.set_exception(StoreUnsureError(f"the answer to a commit was lost: {cause}"))
+                else:
+                    time.sleep(SETTLE_PAUSE_SECONDS)
+                    continue
+            else:
+                again(job.future)
+            return
+
+    def bury(self) -> None:
+        """A commit that failed must not come back after a crash; to be called while there are no jobs."""
+        try:
+            self._connected().bury()
+        except Exception:  # the disk fails still
+            self.disconnect()
+        else:
+            self.wait_seconds = None
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""
@@ -138,7 +201,7 @@ class _Thread:
         counted: Counter[str] = Counter()
         outcomes = []
         try:
-            database.execute(database.begin)
+            database.begin()
         except Exception as error:
             if database.is_worth_repeating(error):
                 raise _Lost from error
@@ -151,8 +214,19 @@ class _Thread:
             raise
         except Exception as error:
             raise _Lost from error
-        database.commit()
+        self._commit(database, outcomes)
         return outcomes
+
+    def _commit(self, database: Database, outcomes: list[Callable[[Future[Any]], None]]) -> None:
+        try:
+            database.commit()
+        except Exception as error:
+            if not database.is_doubtful(error):
+                self.wait_seconds = BURY_SECONDS
+                raise
+            lost = _Doubtful(outcomes)
+            raise lost from (database.told(error) or error)
+        self.wait_seconds = None
 
     def _one(
         self, database: Database, job: Job, counted: Counter[str], savepoint: str
@@ -174,3 +248,9 @@ class _Thread:
         counted.clear()
         counted.update(own)
         return lambda future: future.set_result(result)
+
+
+def _cause(error: Exception) -> Exception:
+    """What is behind an error of ours."""
+    cause = error.__cause__ if isinstance(error, _Lost | _Doubtful) else None
+    return cause if isinstance(cause, Exception) else error

@@ -48,6 +48,14 @@ class MessageRows(Part):
             _check(message, None)
         self._add_rows(ended, has_content=False)
 
+    def _is_new(self, message: StoredMessage) -> bool:
+        """Whether nobody has brought this message or is about to: whoever is at it is waited for, and comes no more."""
+        row = (*message_row(message, 0), 0, False, 0, message.received_at)
+        if not self._changed(f"{ADD_MESSAGE} ON CONFLICT DO NOTHING", *row):
+            return False
+        self._changed("DELETE FROM messages WHERE message_id = ?", message.message_id)
+        return True
+
     def content(self, message_id: str) -> Iterator[bytes]:
         """The content's pieces, from the beginning; none when it is gone."""
         number = 0

@@ -16,7 +16,7 @@ from gateway.store.database import Cursor, Row, Taken, storable, storable_rows
 from gateway.store.interface import StoreError
 from gateway.store.threaded import ThreadedStore
 
-SCHEMA = ("postgres.sql",)
+SCHEMA = ("postgres.sql", "postgres_seal.sql")
 """The steps from nothing to the present schema; the table mailgateway_schema counts how many have been taken."""
 
 WRITERS = 4  # each waits for the server's disk and the way there; jobs that wait meanwhile share the next commit
@@ -80,10 +80,14 @@ class PostgresDatabase:
     clock = "server"
 
     def __init__(self, connection: psycopg.Connection[Any], name: str, password: str | None, *, reading: bool) -> None:
-        self.begin = f"BEGIN ISOLATION LEVEL READ COMMITTED{' READ ONLY' if reading else ''}"
+        self._reading = reading
         self._connection = connection
         self._name = name
         self._password = password
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self._connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED{' READ ONLY' if self._reading else ''}")
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor:
         """Run a statement."""
@@ -133,6 +137,13 @@ class PostgresDatabase:
         if not isinstance(error, psycopg.Error):
             return None
         return StoreError(f"{self._name}: {_line(error, self._password)}")
+
+    def is_doubtful(self, error: Exception) -> bool:
+        """Without a connection nobody has told what became of it; an answer of the server is a certain no."""
+        return self._connection.closed
+
+    def bury(self) -> None:
+        """Nothing to do: what the server has not committed is gone."""
 
     def is_worth_repeating(self, error: Exception) -> bool:
         """A connection that broke before the commit, and a deadlock."""

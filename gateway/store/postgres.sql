@@ -45,7 +45,7 @@ CREATE TABLE messages (
     expires_at        DOUBLE PRECISION NOT NULL,
     attempts          INTEGER NOT NULL,                  -- how many were made
     warned            INTEGER NOT NULL,                  -- 1: the sender was told that it is late
-    accepted          INTEGER NOT NULL,                  -- how many recipients were accepted; never changes
+    accepted          INTEGER NOT NULL,                  -- how many recipients were accepted; less only where a 250 was not given after all
     has_content       INTEGER NOT NULL,                  -- 1: the content can be read
     pieces            INTEGER NOT NULL,                  -- rows in content; more than 0 with has_content 0: being deleted
     ended_at          DOUBLE PRECISION                   -- since when no recipient waits; NULL while one does

@@ -6,18 +6,21 @@ import importlib.resources
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 from twisted.internet.interfaces import IReactorFromThreads
 
+from gateway.store.checkpoints import Checkpoints
 from gateway.store.database import Cursor, Taken, storable, storable_rows
 from gateway.store.interface import StoreError, StoreFullError
 from gateway.store.threaded import ThreadedStore
+from gateway.store.turn import Turn
 from gateway.store.wal import unreadable_commits
 
-SCHEMA = ("credentials.sql", "mechanisms.sql", "tokens.sql", "mail.sql")
+SCHEMA = ("credentials.sql", "mechanisms.sql", "tokens.sql", "mail.sql", "seal.sql")
 """The steps from nothing to the present schema; PRAGMA user_version counts how many have been taken."""
 
 MAIL_VERSION = 4  # the step before which a file is small, so that it can be copied as a whole
@@ -37,6 +40,20 @@ class SqliteStore(ThreadedStore):
         super().__init__(reactor, 1, READERS, str(path))
         self.path = path
         self._clock = _boot_id()
+        self._checkpoints: Checkpoints | None = None
+
+    def open(self) -> None:
+        """Make the file or bring its schema up to date; blocks."""
+        super().open()
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(lambda: self._connect(reading=False))
+
+    def close(self) -> None:
+        """End the threads after the jobs that were given; blocks."""
+        super().close()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._checkpoints = None
 
     def _prepare(self) -> None:
         """Make the file if there is none, and take the schema steps that it lacks."""
@@ -71,7 +88,11 @@ class SqliteStore(ThreadedStore):
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from None
-        return SqliteDatabase(connection, self.path, self._clock, reading=reading)
+        return SqliteDatabase(connection, self.path, self._clock, self._committed, reading=reading)
+
+    def _committed(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.note_commit()
 
 
 class SqliteDatabase:
@@ -81,13 +102,23 @@ class SqliteDatabase:
     for_update = ""
     user_name_is = "user_name = ?"  # the column compares without case by itself
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, clock: str, *, reading: bool) -> None:
-        self.begin = "BEGIN" if reading else "BEGIN IMMEDIATE"
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, clock: str, committed: Callable[[], None], *, reading: bool
+    ) -> None:
         self.clock = clock
         self._connection = connection
         self._path = path
         self._is_set_up = False
         self._reading = reading
+        self._turn = Turn(path, BUSY_SECONDS)
+        self._committed = committed
+        self._index: BinaryIO | None = None  # of the log, while it is looked at
+
+    def begin(self) -> None:
+        """Begin a transaction; one that writes when it is its turn."""
+        if not self._reading:
+            self._turn.take()
+        self.execute("BEGIN" if self._reading else "BEGIN IMMEDIATE")
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor:
         """Run a statement."""
@@ -108,8 +139,25 @@ class SqliteDatabase:
             raise Taken(str(error)) from None
 
     def commit(self) -> None:
-        """Commit."""
+        """Commit. Of an error nothing is given back but by closing the connection, the turn too."""
         self._connection.execute("COMMIT")
+        self._turn.give()
+        self._committed()
+
+    def checkpoint(self) -> int:
+        """See Checkpoints."""
+        if not self._is_set_up:
+            self._set_up()
+        _, frames, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int(frames)
+
+    def checkpoint_alone(self) -> None:
+        """See Checkpoints."""
+        self._turn.take()
+        try:
+            self.checkpoint()
+        finally:
+            self._turn.give()
 
     def lease_clock_seconds(self) -> float:
         """Seconds since this machine started: setting the time does not move it, and all its processes share it."""
@@ -136,6 +184,17 @@ class SqliteDatabase:
         kind = StoreFullError if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL else StoreError
         return kind(f"{self._path}: {error}")
 
+    def is_doubtful(self, error: Exception) -> bool:
+        """Never: the log's index does not have it, so that nobody sees it. After a crash see bury()."""
+        return False
+
+    def bury(self) -> None:
+        """Write over it: where fsync failed it is in the log, whole, and a crash would have it recovered."""
+        version = self._version()
+        self.begin()
+        self._connection.execute(f"PRAGMA user_version = {version}")  # the same; page 1 is written all the same
+        self.commit()
+
     def is_worth_repeating(self, error: Exception) -> bool:
         """Never: SQLite has waited already, and has no connection that may break."""
         return False
@@ -143,6 +202,9 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+        self._turn.close()
+        if self._index is not None:
+            self._index.close()
 
     def upgrade(self) -> None:
         """Take the schema steps that the file lacks, each whole or not at all."""
@@ -162,7 +224,11 @@ class SqliteDatabase:
         self._connection.execute("BEGIN IMMEDIATE")  # nobody writes meanwhile
         try:
             self._version()  # the log's index is there once something was read
-            commits = unreadable_commits(self._path)
+            index = self._path.with_name(f"{self._path.name}-shm")
+            if not index.exists():  # a file without log yet
+                return ""
+            self._index = index.open("rb")
+            commits = unreadable_commits(self._path, self._index)
             if not commits:
                 return ""
             log = self._path.with_name(f"{self._path.name}-wal")
@@ -192,6 +258,7 @@ class SqliteDatabase:
         self._connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it ends
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.execute(f"PRAGMA journal_size_limit = {WAL_OCTETS}")
+        self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # Checkpoints makes them
         if self._reading:
             self._connection.execute("PRAGMA query_only = ON")
         self._is_set_up = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gateway.store.queue_rows import UNCLAIMED, QueueRows
-from gateway.store.records import Claim, Recipient, State, Step
+from gateway.store.records import Attempt, Claim, Recipient, State, Step, StoredMessage
 from gateway.store.rows import to_json
 
 IS_WAITING = "state IN ('queued', 'held')"
@@ -54,6 +54,26 @@ class StepRows(QueueRows):
         next_attempt_at = now if state is State.QUEUED else None
         sql = f"UPDATE queue SET next_attempt_at = ?, scheduled_at = ?, {UNCLAIMED} WHERE message_id = ?"
         self._changed(sql, next_attempt_at, now, message_id)
+        self._settle(message_id, now)
+        return True
+
+    def reject(self, message: StoredMessage, attempts: Sequence[Attempt], now: float) -> bool:
+        """The client was told 4xx: nobody attempts the message; see interface."""
+        message_id = message.message_id
+        if self._is_new(message):
+            self.add_ended([(message, attempts)])
+            return True
+        untried = f"SELECT 1 FROM queue WHERE message_id = ? AND in_flight = 0{self._database.for_update}"
+        if not self._lock(message_id) or not self._one(untried, message_id):
+            return False
+        if self._number("SELECT attempts FROM messages WHERE message_id = ?", message_id) > len(attempts):
+            return False
+        for position, one in self._waiting(message_id).items():
+            sql = "UPDATE recipients SET state = ?, reason = ? WHERE message_id = ? AND position = ?"
+            self._changed(sql, State.REJECTED, message.recipients[position].reason, message_id, position)
+            self._changed("UPDATE messages SET accepted = accepted - 1 WHERE message_id = ?", message_id)
+            self._counted[one.state] -= 1
+            self._counted["accepted"] -= 1
         self._settle(message_id, now)
         return True
 

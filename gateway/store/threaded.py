@@ -56,9 +56,9 @@ class ThreadedStore:
         result: T = _added(self._readers, job).result()
         return result
 
-    async def write(self, job: Work[T]) -> T:
-        """Do a job; ends once it is committed to stable storage."""
-        result: T = await self._deferred(_added(self._writers, job))
+    async def write(self, job: Work[T], *, is_once: bool = False) -> T:
+        """Do a job; ends once it is committed to stable storage. is_once: see interface."""
+        result: T = await self._deferred(_added(self._writers, job, is_once=is_once))
         return result
 
     async def read(self, job: Work[T]) -> T:
@@ -84,10 +84,10 @@ class ThreadedStore:
         return deferred
 
 
-def _added(jobs: Jobs | None, job: Work[Any]) -> Future[Any]:
+def _added(jobs: Jobs | None, job: Work[Any], *, is_once: bool = False) -> Future[Any]:
     if jobs is None:
         raise StoreError("the store is not open")
-    return jobs.add(job)
+    return jobs.add(job, is_once=is_once)
 
 
 def _fire(deferred: Deferred[Any], future: Future[Any]) -> None:

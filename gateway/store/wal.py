@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 HEADER_OCTETS, FRAME_HEADER_OCTETS = 32, 24
 MAGIC = (0x377F0682, 0x377F0683)  # the lowest bit: checksums are of big-endian numbers
 PLACE_OF_FRAMES, PLACE_OF_SALTS = 16, 32  # in the index beside the log, in this machine's byte order
 
 
-def unreadable_commits(path: Path) -> int:
+def unreadable_commits(path: Path, index: BinaryIO) -> int:
     """How many commits of the log beside this database were not recovered; 0 when all is well.
 
-    To be asked under the write lock, by a connection that has read: then the index holds what was recovered.
+    To be asked under the write lock, by a connection that has read: then the index, which is the file with "-shm"
+    behind its name, holds what was recovered. It must stay open as long as that connection: whoever closes a file gives
+    up all locks that the process has on it (fcntl(2)), SQLite's too.
     """
-    log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    log = path.with_name(f"{path.name}-wal")
     if not log.exists() or log.stat().st_size <= HEADER_OCTETS:
         return 0
-    head = index.read_bytes()[: PLACE_OF_SALTS + 8]
+    head = index.read(PLACE_OF_SALTS + 8)
     (recovered,) = struct.unpack_from("=I", head, PLACE_OF_FRAMES)
     with log.open("rb") as file:
         header = file.read(HEADER_OCTETS)

@@ -14,6 +14,7 @@ from gateway.lane_state import LaneState, merged
 from gateway.lasting import Lasting
 from gateway.log_settings import LogSettings
 from gateway.reports import Reports
+from gateway.storage import Storage
 from gateway.tables import Problem, SettingsError
 from gateway.workers.member import Member, Wanted
 from gateway.workers.messages import (
@@ -64,6 +65,7 @@ class Workforce:
         self._wanted = Wanted(0, None, "", {}, self.hash_key)
         self._next: Wanted | None = None
         self._replica: Replica | None = None
+        self._storage: Storage | None = None
         self._wait_seconds = dict.fromkeys(range(1, count + 1), 0.0)
         self._late: list[Deferred[None]] = []
         self._draining: float | None = None
@@ -76,6 +78,7 @@ class Workforce:
     ) -> Deferred[None]:
         """Start them all; fires when all serve for the first time."""
         self._replica = Replica(lasting)
+        self._storage = lasting.storage
         self._wanted = Wanted(1, settings, path, dict(descriptors), self.hash_key)
         for number in range(1, self._count + 1):
             self._begin(number)
@@ -178,9 +181,16 @@ class Workforce:
         for other in self._members.values():
             other.channel.tell(Gone(member.number))
         if self._draining is None:
+            Deferred.fromCoroutine(self._free_claims())
             self._replace(member, how)
         elif not self._members:
             self._all_ended.callback(None)
+
+    async def _free_claims(self) -> None:
+        """What it had in hand is for the others."""
+        if self._storage is not None:
+            await self._storage.process_ended()
+            self.look()
 
     def _replace(self, member: Member, how: str) -> None:
         lived_seconds = self._reactor.seconds() - member.began_seconds

@@ -11,8 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from tests.faults.gateways import Gateway
+
 KEYS = {"poststack": "sk_test_faults_0123456789", "postscale": "ps_test_faults_0123456789"}
 TIMEOUT_SECONDS = 20.0
+LONG_TIMEOUT_SECONDS = 60.0
 PAUSE_SECONDS = 0.02  # between messages, and before a client that was cut off comes again
 SESSION_MESSAGES = 10
 BODY = "A line of a letter that somebody waits for.\r\n" * 20
@@ -99,3 +102,16 @@ class Load:
         else:
             told.rejected.add(token)
             told.refusals[code] += 1
+
+
+def submitted(gateway: Gateway, token: str, vendor: str = "poststack") -> int:
+    """Submit one message; the code of its reply, 0 when nobody is there."""
+    letter = f"From: shop@shop.example\r\nTo: {token}@cust.example\r\nSubject: {token}\r\n\r\n{BODY}"
+    try:
+        with smtplib.SMTP("127.0.0.1", gateway.ports[vendor], "client.test", LONG_TIMEOUT_SECONDS) as client:
+            client.login(vendor, KEYS[vendor])
+            client.mail("shop@shop.example")
+            client.rcpt(f"{token}@cust.example")
+            return client.data(letter)[0]
+    except (smtplib.SMTPException, OSError):
+        return 0

@@ -99,6 +99,7 @@ class World:
             lease_seconds=SETTINGS.lease_seconds,
             wait_seconds=lanes.wait_seconds,
             pause=lambda seconds: deferLater(self.clock, seconds, lambda: None),
+            is_recalled=lambda _: False,
         )
         self.runner = Runner("g", means, lanes, SETTINGS, self.clock)
 

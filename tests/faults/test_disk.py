@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from gateway.store.jobs import BURY_SECONDS
 from tests.faults.failing_calls import failing, is_here
 from tests.faults.gateways import Gateway
-from tests.faults.load import Load
+from tests.faults.load import Load, submitted
 from tests.faults.proof import prove, until, whole_totals
 
 FAULTS = {
@@ -71,6 +73,24 @@ def test_a_gateway_that_is_killed_while_the_disk_fails_has_lost_nothing(tmp_path
         assert until(lambda: load.accepted() > before)
     prove(gateway.url, vendors, load, in_flight, gateway.log)
     gateway.stop()
+
+
+def test_mail_that_was_refused_for_a_failing_fsync_is_not_there_after_a_crash(tmp_path, starts, vendors, needs):
+    """The commit is in the log all the same, whole, and SQLite would recover it: so it is written over."""
+    needs(is_here(), "strace")
+    gateway = Gateway(tmp_path / "gateway", starts, vendors)
+    gateway.start()
+    assert until(lambda: submitted(gateway, "before") == 250)
+    assert until(lambda: vendors.seen("poststack").deliveries == {"before": 1})
+    with failing(gateway.child.pid, "fsync,fdatasync", "EIO"):
+        assert submitted(gateway, "refused") == 451
+    time.sleep(BURY_SECONDS * 4)  # nobody else writes meanwhile
+    gateway.kill()
+    with gateway.running():
+        assert until(lambda: submitted(gateway, "after") == 250)
+        assert until(lambda: vendors.seen("poststack").deliveries["after"] == 1)
+        assert whole_totals(gateway.url).accepted == 2
+    assert "refused" not in vendors.seen("poststack").deliveries
 
 
 def test_a_start_on_a_disk_that_is_read_only_says_so(gateway, tmp_path):

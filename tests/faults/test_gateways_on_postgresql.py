@@ -1,10 +1,11 @@
 """Three gateways on one PostgreSQL: one is killed, one stands still past its lease and goes on, the server is killed.
 
-Gateways that share a database have the same credentials.key, as docs/OPERATING.md says.
+They share the key that secrets are sealed with by their settings, and nothing of their state folders.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import signal
 import subprocess
@@ -31,17 +32,13 @@ class Installation:
         self.url, self._server = postgres.new_place(), postgres
         password = folder / "password"
         password.write_text(PASSWORD)
-        store = f'\n[store]\nurl = "{self.url}"\npassword = {{ file = "{password}" }}\n'
-        key = bytes(range(32))
+        key = folder / "key"
+        key.write_bytes(base64.b64encode(bytes(range(32))))
+        store = f'\n[store]\nurl = "{self.url}"\npassword = {{ file = "{password}" }}\nkey = {{ file = "{key}" }}\n'
         self.gateways = [
             Gateway(folder / f"gateway-{number}", starts, vendors, store, lease_seconds=lease_seconds)
             for number in range(GATEWAYS)
         ]
-        for one in self.gateways:
-            state = one.database.parent
-            state.mkdir(mode=0o700)
-            (state / "credentials.key").write_bytes(key)
-            (state / "credentials.key").chmod(0o600)
         ports = {name: [one.ports[name] for one in self.gateways] for name in self.gateways[0].ports}
         self.load = Load(ports, timeout_seconds=1.5)  # whoever meets the one that stands still goes to the next
 
@@ -104,6 +101,18 @@ def test_nothing_is_lost_when_the_database_server_is_killed_and_comes_back(tmp_p
         whole_totals(one.url, is_quiet=False)
     with one.gateways[0].running():
         prove(one.url, vendors, one.load, Counter(), one.log)
+
+
+def test_a_gateway_with_another_key_does_not_start(tmp_path, starts, vendors, postgres):
+    one = Installation(tmp_path, starts, vendors, postgres)
+    first, other, _ = one.gateways
+    with first.running():
+        assert until(lambda: first.log_file.exists() and "listening" in first.log())
+        (tmp_path / "other-key").write_bytes(base64.b64encode(bytes(32)))
+        other.config.write_text(other.config.read_text().replace(f'"{tmp_path}/key"', f'"{tmp_path}/other-key"'))
+        other.start()
+        assert other.child.has_ended(20.0)
+        assert "its secrets were sealed with another key than that of [store] key" in other.log()
 
 
 def _start_again(server) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +55,21 @@ def test_mail_that_is_too_old_expires_with_the_next_attempt_that_fails(tmp_path,
         kept.wait_for(message_id, State.EXPIRED)
         assert kept.attempts(message_id)[-1].began_at >= kept.message(message_id).expires_at
         assert kept.names(message_id)[-2:] == ["expired", "notified"]
+        assert kept.totals().is_whole
+
+
+def test_a_retry_after_beyond_the_expiry_makes_nobody_wait_longer(tmp_path, api):
+    """The last attempt is made when the message expires; what comes meanwhile has its own attempts and time."""
+    api.say((429, {"Retry-After": "604800"}))
+    with run_queue(tmp_path, text(api, expire_seconds=2.0)) as gateway:
+        kept = Kept(gateway)
+        first = id_of(submit(gateway, GOOD))
+        until(lambda: kept.attempts(first), gateway)
+        second = id_of(submit(gateway, "bob@cust.example"))
+        for one in (first, second):
+            kept.wait_for(one, State.EXPIRED)
+            assert kept.attempts(one)[-1].began_at - kept.message(one).expires_at < 5.0
+        assert len(kept.attempts(first)) == 2
         assert kept.totals().is_whole
 
 
@@ -117,6 +135,39 @@ def test_after_a_kill_an_attempt_that_was_under_way_is_unknown_and_repeated(tmp_
             assert kept.totals().is_whole
             assert f"message_id={first}" in next(one for one in again.log().splitlines() if "in-doubt" in one)
     assert sorted(set(api.taken_to())) == [GOOD, "bob@cust.example"]
+
+
+def test_after_a_kill_a_gateway_that_starts_again_waits_for_no_lease_of_its_own(tmp_path, api):
+    api.say(SILENT)
+    with run_queue(tmp_path, text(api, lease_seconds=3600.0)) as gateway:
+        message_id = id_of(submit(gateway, GOOD))
+        until(lambda: api.asked, gateway)
+        kill(gateway)
+        api.say(TAKEN)
+        with run_again(gateway) as again:
+            kept = Kept(again)
+            kept.wait_for(message_id, State.RELAYED)
+            assert kept.names(message_id) == ["received", "unknown", "relayed"]
+            assert len(list((again.log_file.with_name("state") / "processes").iterdir())) == 1
+
+
+def test_what_a_killed_worker_had_in_hand_is_attempted_by_another_at_once(tmp_path, api):
+    api.say(SILENT)
+    two = text(api, lease_seconds=3600.0, attempts_per_lane=16).replace("workers = 1", "workers = 2")
+    with run_queue(tmp_path, two) as gateway:
+        kept = Kept(gateway)
+        sent = [id_of(submit(gateway, f"{number}@cust.example")) for number in range(4)]
+        until(lambda: len(api.asked) == len(sent), gateway)
+        api.say(TAKEN)
+        workers = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
+        assert len(workers) == 2
+        for pid in workers:
+            os.kill(int(pid), signal.SIGKILL)
+        for one in sent:
+            kept.wait_for(one, State.RELAYED)
+            assert kept.names(one) == ["received", "unknown", "relayed"]
+            assert any("in-doubt" in line and one in line for line in gateway.log().splitlines())
+        assert sorted(api.taken_to()) == [f"{number}@cust.example" for number in range(4)]
 
 
 def test_after_a_kill_an_attempt_that_was_under_way_is_held_where_the_route_says_so(tmp_path, api):

@@ -87,6 +87,16 @@ def test_only_a_failed_attempt_at_or_after_the_time_expires_a_message():
     assert put_off(message(), 5000.0, 5.0, "main/1").message.recipients == message().recipients
 
 
+@given(st.floats(0, 999), st.none() | st.floats(0, 10_000_000), st.floats(0, 1))
+def test_no_wait_goes_beyond_the_time_at_which_a_message_expires(now, retry_after, chance):
+    outcomes = dict.fromkeys(PATHS, Deferred(Cause.RATE_LIMITED, "429", retry_after))
+    progress = after_attempts(message(), result(outcomes, retry_after=retry_after), RETRY, now, chance)
+    wanted = SCHEDULE.next_attempt_at(now, 1, chance, retry_after)
+    assert progress.step.next_attempt_at == min(wanted, 1000.0)
+    last = after_attempts(message(), result(outcomes, retry_after=retry_after), RETRY, 1000.0, chance)
+    assert [one.state for one in last.ended] == [State.EXPIRED] * len(PATHS)
+
+
 def test_unknown_is_held_where_it_is_not_to_be_repeated_but_for_vendors_that_know_the_key():
     outcomes = {PATHS[0]: Unknown("cut")}
     states = [

@@ -137,6 +137,7 @@ class World:
             lease_seconds=300.0,
             wait_seconds=self.lanes.wait_seconds,
             pause=self._pause,
+            is_recalled=lambda _: False,
         )
         path = "ann@cust.example"
         self.message = StoredMessage(

@@ -18,6 +18,7 @@ from twisted.internet import reactor
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from gateway.accounts.seal import Seal
 from gateway.console.access import Access, read_tokens
 from gateway.console.control_api import ControlApi
 from gateway.console.credential_office import CredentialOffice, CredentialParts
@@ -91,7 +92,9 @@ def main() -> None:
     tokens = read_tokens(folder.parent) if "closed" in sys.argv else {}
     in_thread = partial(beside, reactor)
     names = dict.fromkeys(("main", "spare"), USER_NAMES)
-    credentials = CredentialParts(store, names, frozenset({"postscale"}), folder.parent, in_thread, time.time)
+    credentials = CredentialParts(
+        store, names, frozenset({"postscale"}), partial(Seal, folder.parent), in_thread, time.time
+    )
     parts = ConsoleParts(
         steering=steering,
         minutes=Minutes(store, time.time),

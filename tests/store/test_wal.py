@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from gateway.store import sqlite
 from gateway.store.sqlite import SqliteStore
 from tests.store.mail import add, message, totals
 
@@ -73,3 +76,22 @@ def test_a_log_whose_header_is_damaged_is_told(crashed, octet):
     found, damage = opened(crashed)
     assert found == 0
     assert "at least 1 commits at the end of the write-ahead log cannot be read" in damage
+
+
+WRITE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
+
+
+def test_nobody_writes_while_the_log_is_looked_at(crashed, monkeypatch):
+    """SQLite's locks belong to the process and are lost when it closes another descriptor of the file."""
+    look, tried = sqlite.unreadable_commits, []
+
+    def look_and_have_another_process_write(*arguments):
+        found = look(*arguments)
+        tried.append(
+            subprocess.run([sys.executable, "-c", WRITE, crashed], capture_output=True, text=True, check=False)
+        )
+        return found
+
+    monkeypatch.setattr(sqlite, "unreadable_commits", look_and_have_another_process_write)
+    assert opened(crashed) == (MESSAGES, "")
+    assert ["database is locked" in one.stderr for one in tried] == [True]

@@ -8,7 +8,7 @@ from gateway.store.sqlite import SqliteStore
 class WaitingStore(SqliteStore):
     """The same store; write() and read() block."""
 
-    async def write(self, job):
+    async def write(self, job, *, is_once=False):
         return self.run(job)
 
     async def read(self, job):

@@ -14,7 +14,7 @@ from gateway.queue.breaker import Breaker, BreakerRules
 
 LANES = 1000  # new ones between two sweeps; a lane has about 500 octets
 SHOWN_LANES = 500  # the worst first: as many as a page can bear, and a message of 50 KB to another process
-LONGEST_PAUSE_SECONDS = 3600.0  # a Retry-After of days is a quota: mail that comes anew may find it raised or paid for
+LONGEST_PAUSE_SECONDS = 86_400.0  # quotas are of a day at most; behind a longer word new mail would wait unseen
 SHARED_FACTOR = 4  # messages for each attempt that a lane may make: half of all at once, so that others have room
 
 

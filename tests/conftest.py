@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from gateway.store.sqlite import SqliteStore
 from tests.wheel import build_wheel
 
 POLL_SECONDS = 0.05
@@ -54,6 +55,15 @@ endpoint = "tcp:{console}:interface=127.0.0.1"
 [sandbox]
 enabled = true
 """
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    """An embedded store in a folder of its own."""
+    made = SqliteStore(tmp_path / "store.sqlite")
+    made.open()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

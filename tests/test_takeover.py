@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.sqlite import SqliteStore
 from gateway.takeover import FOLDER, Takeover
 from tests.store.mail import add, claim, message
 
@@ -23,14 +22,6 @@ takeover.register("other.example/other")
 print("lives", flush=True)
 time.sleep(60)
 """
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = SqliteStore(tmp_path / "store.sqlite")
-    made.open()
-    yield made
-    made.close()
 
 
 @contextmanager

@@ -12,19 +12,10 @@ from gateway.accounts.credentials import make_credential
 from gateway.accounts.seal import Seal, key_of_text
 from gateway.command import main
 from gateway.store.interface import StoreError
-from gateway.store.sqlite import SqliteStore
 from tests.queue.gateways import Kept, id_of, route, run_again, run_queue, settings_text, submit, until, vendor
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 SETTINGS = '[vendors.main]\napi = "postscale"\nurl = "http://127.0.0.1:1"\n[store]\nkey = {{ file = "{}" }}\n'
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = SqliteStore(tmp_path / "store.sqlite")
-    made.open()
-    yield made
-    made.close()
 
 
 def test_a_key_of_the_settings_needs_no_file_and_opens_what_it_sealed(tmp_path):

@@ -13,7 +13,6 @@ from gateway.console import wording
 from gateway.console.figures import figures, waiting
 from gateway.console.minutes import BATCH, BATCHES, Minute, Minutes
 from gateway.store.records import State, StoredEvent, Totals
-from gateway.store.sqlite import SqliteStore
 from tests.console.stored import keep, message
 
 NOW = 1_800_000_030.0
@@ -27,14 +26,6 @@ class ReadNow:
 
     async def read(self, job):
         return self.look(job)
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = SqliteStore(tmp_path / "store.sqlite")
-    made.open()
-    yield made
-    made.close()
 
 
 def refresh(minutes):

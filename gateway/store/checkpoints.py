@@ -6,6 +6,7 @@ another fsync. What a commit promises is the same here: it has reached the disk,
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -51,17 +52,24 @@ class Checkpoints:
         self._thread.join()
 
     def _serve(self) -> None:
-        while self._due.wait() and self._is_open:
-            self._due.clear()
+        log: Log | None = None  # kept open: SQLite keeps the file of a connection that ends while another has a lock
+        while self._is_open:
             self._commits = 0
             try:
-                log = self._connect()
-                try:
-                    _checkpoint(log)
-                finally:
-                    log.close()
-            except Exception:  # noqa: S112 - whatever is wrong with the file, the next commit meets it and tells
-                continue
+                log = log or self._connect()
+                _checkpoint(log)
+            except Exception:  # whatever is wrong with the file, the next commit meets it and tells
+                _close(log)
+                log = None
+            self._due.wait()
+            self._due.clear()
+        _close(log)
+
+
+def _close(log: Log | None) -> None:
+    if log is not None:
+        with contextlib.suppress(Exception):
+            log.close()
 
 
 def _checkpoint(log: Log) -> None:

@@ -43,5 +43,5 @@ def test_what_was_accepted_leaves_however_often_the_gateway_is_killed(tmp_path, 
         assert until(lambda: load.accepted() > before)  # it serves on after all that
     prove(gateway.url, vendors, load, in_flight, gateway.log)
     gateway.stop()
-    assert load.accepted() > KILLS
+    assert load.accepted() > KILLS / 5, "hardly a life was long enough to accept mail: this has shown little"
     assert in_flight, "no kill has hit an attempt: this has shown nothing"

@@ -41,12 +41,13 @@ class DirectAttempts:
 
     async def remember(self, incoming: Incoming, outcomes: Mapping[str, Outcome]) -> None:
         """The client is told to try again, or that all is done: know the message when it comes again."""
+        if not isinstance(fold(outcomes), (Deferred, Unknown)):
+            if self._taken:
+                self._taken.forget(await self._reader.digest(incoming))
+            return
         taken = frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted))
-        comes_again = isinstance(fold(outcomes), Deferred | Unknown)
-        if comes_again and taken:
+        if taken:
             self._taken.add(await self._reader.digest(incoming), taken)
-        elif self._taken and not comes_again:
-            self._taken.forget(await self._reader.digest(incoming))
 
 
 def _errand(incoming: Incoming, paths: tuple[str, ...], deadline_seconds: float | None) -> Errand:

@@ -33,6 +33,8 @@ def folded(address: str) -> str:
 
     casefold() would make one mailbox of straße@ and strasse@, and so one of two recipients.
     """
+    if address.isascii():
+        return address.lower()
     return address.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 

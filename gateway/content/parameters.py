@@ -28,6 +28,8 @@ def parse_parameters(body: str) -> tuple[str, dict[str, str]]:
     """
     first, *rest = _segments(body)
     parameters: dict[str, str] = {}
+    if not rest:
+        return first.strip().lower(), parameters
     sections: dict[str, list[_Section]] = {}
     for segment in rest:
         name, equals, value = segment.partition("=")

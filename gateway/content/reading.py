@@ -70,7 +70,7 @@ def _wanted_bodies(fields: tuple[HeaderField, ...]) -> dict[str, list[str]]:
 
 def _mailboxes(bodies: list[str]) -> tuple[Mailbox, ...]:
     """The mailboxes of all fields of a name; several fields are against RFC 5322 §3.6 but their meaning is plain."""
-    return tuple(mailbox for body in bodies for mailbox in parse_mailboxes(body))
+    return tuple([mailbox for body in bodies for mailbox in parse_mailboxes(body)])
 
 
 class _Bodies:

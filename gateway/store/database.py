@@ -82,7 +82,7 @@ def storable_rows(rows: Iterable[Sequence[object]]) -> list[list[object]]:
     """
     return [
         [
-            one if type(one) in FIT or (type(one) is str and one.isascii() and "\0" not in one) else storable(one)
+            one if (type(one) is str and one.isascii() and "\0" not in one) or type(one) in FIT else storable(one)
             for one in row
         ]
         for row in rows

@@ -58,11 +58,17 @@ class ReadyClient(TreqClient):
 
 def field_line(name: str, value: str) -> bytes:
     """One header field line; line ends in the value, which a key may come with, are spaces, as in Twisted's Headers."""
-    if not TOKEN.fullmatch(name):
-        raise ValueError("no name of a header field")
     if "\r" in value or "\n" in value:  # asked of octets, Python would first try whether they are a number
         value = b" ".join(value.encode("utf-8").splitlines()).decode("utf-8")
-    return f"{name}: {value}\r\n".encode()
+    return f"{_field_name(name)}: {value}\r\n".encode()
+
+
+@lru_cache(maxsize=64)
+def _field_name(name: str) -> str:
+    """The name, which has to be one; vendors' files have a dozen of them."""
+    if not TOKEN.fullmatch(name):
+        raise ValueError("no name of a header field")
+    return name
 
 
 @lru_cache(maxsize=256)

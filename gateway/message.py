@@ -120,7 +120,7 @@ class Content:
         """The bodies of all header fields of that name, in order; names compare without case (RFC 5322 §1.2.2)."""
         wanted = name.lower()
         length = len(wanted)  # compared first: it leaves few names to bring into lower case
-        return [body for name, body in self.fields if len(name) == length and name.lower() == wanted]
+        return [one.body for one in self.fields if len(one.name) == length and one.name.lower() == wanted]
 
 
 @quickly_made

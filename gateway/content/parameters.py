@@ -50,8 +50,8 @@ def parse_parameters(body: str) -> tuple[str, dict[str, str]]:
 
 def unquote(text: str) -> str:
     """The content of a quoted string, quoted pairs undone (RFC 5322 §3.2.4); other text as it is."""
-    match = _QUOTED_CONTENT.match(text)
-    if not match:
+    match = _QUOTED_CONTENT.match(text) if text.startswith('"') else None
+    if match is None:
         return text
     return _QUOTED_PAIR.sub(r"\1", match[1]) if "\\" in match[1] else match[1]
 

@@ -42,9 +42,8 @@ def parse_fields(block: bytes) -> tuple[tuple[HeaderField, ...], list[str]]:
     skipped = 0
     for line in _lines(unfolded):
         name, colon, body = line.partition(":")
-        is_name = (
-            name and name.isascii() and name.isprintable() and " " not in name
-        )  # as below, without a call for each
+        # As is_field_name() says, without a call for each
+        is_name = name and name.isascii() and name.isprintable() and " " not in name
         if colon and (is_name or is_field_name(name := name.rstrip(" \t"))):
             fields.append(header_field((name, body.strip(" \t"))))
         elif line:

@@ -5,7 +5,7 @@ The next vendor is asked only for whom the one before has surely not taken: defe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from gateway.departures import Departure, Plan
 from gateway.events import Attempted, Reporter
 from gateway.incoming import Clocks
 from gateway.message import Submission
-from gateway.outcome import Accepted, Cause, Deferred, Outcome, Refused, fold
+from gateway.outcome import OUTCOME_WORDS, Accepted, Cause, Deferred, Outcome, Refused, fold
 from gateway.quickly import quickly_made
 from gateway.recorded_calls import Calls
 from gateway.relay import Note
@@ -161,7 +161,8 @@ class Attempts:
                 left_seconds -= self._clocks.seconds() - began
                 if result.attempts and left_seconds < LEAST_SHARE * (errand.deadline_seconds or 0.0):
                     break
-            if not gate.begin(departure.lane):
+            lane = departure.lane
+            if not gate.begin(lane):
                 result = result.joined(_held_back(departure, paths, known=result.outcomes))
                 continue
             outcomes: Mapping[str, Outcome] = {}
@@ -173,9 +174,9 @@ class Attempts:
                 )
                 outcomes = one.outcomes
             finally:
-                gate.end(departure.lane, outcomes.values())
+                gate.end(lane, outcomes.values())
             result = result.joined(_without_overruling(result, one))
-            paths = tuple(path for path in paths if _may_go_on(result.outcomes[path], one))
+            paths = tuple([path for path in paths if _may_go_on(result.outcomes[path], one)])
             if not paths:
                 break
         return result
@@ -193,15 +194,15 @@ class Attempts:
             departure, rest, calls.note, large=errand.large, deadline_seconds=deadline_seconds
         )
         seconds = self._clocks.seconds() - began
-        told = (*submission.content.report, *submission.options.report, *plan.report)
-        report = (*told, *translated, *_refused_beside_accepted(outcomes))
-        self._tell(errand, departure, outcomes, report, seconds, calls.timed)
         folded = fold(outcomes)
+        told = (*submission.content.report, *submission.options.report, *plan.report)
+        report = (*told, *translated, *_refused_beside(folded, outcomes))
+        self._tell(errand, departure, folded, report, seconds, calls.timed)
         attempt = Attempt(
             vendor=entry.name,
             began_at=began_at,
             seconds=seconds,
-            outcomes={path: type(one).__name__.lower() for path, one in outcomes.items()},
+            outcomes={path: OUTCOME_WORDS[type(one)] for path, one in outcomes.items()},
             reason="" if isinstance(folded, Accepted) else folded.reason,
             retry_after_seconds=_longest_wait(outcomes),
             calls=tuple(calls.calls),
@@ -214,19 +215,19 @@ class Attempts:
         self,
         errand: Errand,
         departure: Departure,
-        outcomes: Mapping[str, Outcome],
+        outcome: Outcome,
         report: tuple[str, ...],
         seconds: float,
         timed: Sequence[tuple[int, float]],
     ) -> None:
-        outcome, name = fold(outcomes), departure.entry.name
+        name = departure.entry.name
         self._report(
             Attempted(
                 session_id=errand.session_id,
                 message_id=errand.message_id,
                 account=errand.account_name,
                 vendor=name,
-                outcome=type(outcome).__name__.lower(),
+                outcome=OUTCOME_WORDS[type(outcome)],
                 reverse_path=errand.reverse_path,
                 recipients=len(errand.paths),
                 size_octets=departure.submission.content.size_octets,
@@ -266,8 +267,8 @@ def _may_go_on(outcome: Outcome, one: Result) -> bool:
 
 def _longest_wait(outcomes: Mapping[str, Outcome]) -> float | None:
     """How long the vendor wants to be left alone, by all that it has said."""
-    waits = (one.retry_after_seconds for one in outcomes.values() if isinstance(one, Deferred))
-    return max((wait for wait in waits if wait is not None), default=None)
+    waits = [one.retry_after_seconds for one in outcomes.values() if isinstance(one, Deferred)]
+    return max([wait for wait in waits if wait is not None], default=None) if waits else None
 
 
 def _held_back(departure: Departure, paths: Sequence[str], known: Mapping[str, Outcome]) -> Result:
@@ -278,9 +279,8 @@ def _held_back(departure: Departure, paths: Sequence[str], known: Mapping[str, O
     return Result(dict.fromkeys(new, outcome), dict.fromkeys(new, name))
 
 
-def _refused_beside_accepted(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+def _refused_beside(folded: Outcome, outcomes: Mapping[str, Outcome]) -> list[str]:
     """Who does not get a message that the client is told is accepted: one reply stands for all (RFC 5321 §4.2.5)."""
-    if isinstance(fold(outcomes), Accepted):
-        for path, outcome in outcomes.items():
-            if isinstance(outcome, Refused):
-                yield f"{path} was refused: {outcome.reason}"
+    if not isinstance(folded, Accepted):
+        return []
+    return [f"{path} was refused: {one.reason}" for path, one in outcomes.items() if isinstance(one, Refused)]

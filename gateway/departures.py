@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from gateway.accounts.account import Account, fingerprint
 from gateway.content.addresses import folded, parse_mailboxes
-from gateway.features import Feature
 from gateway.message import Content, SendOptions, Submission
 from gateway.outcome import Cause, Deferred, Refused
 from gateway.quickly import quickly_made
@@ -82,13 +81,14 @@ class Departures:
     def __init__(self, vendors: Mapping[str, VendorEntry], routes: Sequence[Route]) -> None:
         self._vendors = vendors
         self._routes = routes
-        self._can = {name: entry.vendor.can for name, entry in vendors.items()}
         self._own_routes = {name: Route((name,)) for name in vendors}
+        octets = {name: entry.vendor.message_octets for name, entry in vendors.items()}
+        routed = max((octets[name] for route in routes for name in route.vendors if name in octets), default=0)
+        self._message_octets = {name: max(own, routed) for name, own in octets.items()}
 
     def message_octets(self, account: Account) -> int:
         """The largest message that any vendor takes by which this account's mail may leave."""
-        names = {account.vendor, *(name for route in self._routes for name in route.vendors)}
-        return max(self._vendors[name].vendor.message_octets for name in names)
+        return self._message_octets[account.vendor]
 
     @property
     def shared(self) -> frozenset[str]:
@@ -120,48 +120,44 @@ class Departures:
 
     def _plan(self, account: Account, submission: Submission, route: Route) -> Plan:
         departures: list[Departure] = []
-        faults: list[tuple[str, Refused | Deferred]] = []
-        known = tuple(name for name in route.vendors if name in self._vendors)
-        there = route if known == route.vendors else replace(route, vendors=known)
-        forbidden = what_stops(there, self._can, submission)
+        faults: list[Refused | Deferred] = []
         for name in route.vendors:
-            fault = self._fault(name, account, submission, forbidden.get(name, {}))
-            if fault is None:
-                departures.append(self._departure(self._vendors[name], account, submission))
+            one = self._departure(name, account, submission, route)
+            if isinstance(one, Departure):
+                departures.append(one)
             else:
-                faults.append((name, fault))
+                faults.append(one)
         if not departures:
             # What only the operator can put right does not make a message unfit
-            waits = (fault for _, fault in faults if isinstance(fault, Deferred))
-            raise NoDepartureError(next(waits, faults[0][1]), route)
-        return Plan(route, tuple(departures), tuple(f"passed over: {fault.reason}" for _, fault in faults))
+            waits = (fault for fault in faults if isinstance(fault, Deferred))
+            raise NoDepartureError(next(waits, faults[0]), route)
+        return Plan(route, tuple(departures), tuple([f"passed over: {fault.reason}" for fault in faults]))
 
-    def _fault(
-        self, name: str, account: Account, submission: Submission, forbidden: Mapping[Feature, str]
-    ) -> Refused | Deferred | None:
-        """Why a message cannot leave by this entry, or None."""
+    def _departure(
+        self, name: str, account: Account, submission: Submission, route: Route
+    ) -> Departure | Refused | Deferred:
+        """How a message leaves by this entry, or why it cannot."""
         entry = self._vendors.get(name)
         if entry is None:
             return Deferred(Cause.UNAVAILABLE, f"there is no vendors.{name} in the settings any more")
-        if forbidden:
+        if forbidden := what_stops(route, entry.vendor.can, submission):
             return Refused(Cause.INVALID, f"{name} cannot carry {'; '.join(forbidden.values())}")
         if submission.content.size_octets > entry.vendor.message_octets:
             return Refused(Cause.TOO_LARGE, f"{name} takes messages up to {entry.vendor.message_octets} octets")
-        if entry.key is None and not _brings_key(account, entry):
+        own_key = account.own_key if account.vendor == entry.name else None
+        if own_key is None and entry.key is None:
             return Deferred(Cause.OPERATOR_KEY_REFUSED, f"vendors.{name} has no key in the settings")
-        return None
-
-    def _departure(self, entry: VendorEntry, account: Account, submission: Submission) -> Departure:
-        key = account.own_key if _brings_key(account, entry) else entry.key
-        own_key = _brings_key(account, entry)
         options = entry.renamed(submission.options)
         if options is not submission.options:
             submission = replace(submission, options=options)
-        return Departure(entry, VendorAccount(entry.url, key or "", own_key=own_key), submission)
+        key = entry.key if own_key is None else own_key
+        return Departure(entry, VendorAccount(entry.url, key or "", own_key=own_key is not None), submission)
 
     def _route(self, account: Account, submission: Submission) -> Route:
-        sender = Sender(account.listener, account.user_name, account.dialect)
-        route = choose_route(self._routes, sender, submission) if self._routes else None
+        route = None
+        if self._routes:
+            sender = Sender(account.listener, account.user_name, account.dialect)
+            route = choose_route(self._routes, sender, submission)
         if route is None:
             return self._own_routes.get(account.vendor) or Route((account.vendor,))
         # A route for all is for those who bring a key; a credential was made for its vendor
@@ -174,8 +170,3 @@ def _is_only_from(own_address: str, content: Content) -> bool:
     """Whether From and Sender, which readers may show beside it (RFC 5322 §3.6.2), name nobody else."""
     senders = [one for body in content.bodies("sender") for one in parse_mailboxes(body)]
     return all(folded(one.address) == folded(own_address) for one in (*content.author, *senders))
-
-
-def _brings_key(account: Account, entry: VendorEntry) -> bool:
-    """Whether the client's own key is one for this entry."""
-    return account.own_key is not None and account.vendor == entry.name

@@ -30,23 +30,26 @@ class DirectAttempts:
         """Attempt it for whoever has not been served by an earlier attempt at the same message."""
         digest = await self._reader.digest(incoming) if self._taken else None
         served = self._taken.of(digest) if digest else frozenset()
-        paths = tuple(path for path in incoming.envelope.forward_paths if path not in served)
+        paths = incoming.envelope.forward_paths
+        if not served:
+            return await self._attempts.run(_errand(incoming, paths, deadline_seconds), plan, gate)
+        paths = tuple(path for path in paths if path not in served)
         name = plan.departures[0].entry.name
         result = Result(dict.fromkeys(served, Accepted()), dict.fromkeys(served, name))
         if not paths:
             self._report(Repeated(incoming.session_id, incoming.message_id, incoming.account.name, len(served)))
-        else:
-            result = result.joined(await self._attempts.run(_errand(incoming, paths, deadline_seconds), plan, gate))
-        return result
+            return result
+        return result.joined(await self._attempts.run(_errand(incoming, paths, deadline_seconds), plan, gate))
 
     async def remember(self, incoming: Incoming, outcomes: Mapping[str, Outcome]) -> None:
         """The client is told to try again, or that all is done: know the message when it comes again."""
+        if not isinstance(fold(outcomes), (Deferred, Unknown)):
+            if self._taken:
+                self._taken.forget(await self._reader.digest(incoming))
+            return
         taken = frozenset(path for path, one in outcomes.items() if isinstance(one, Accepted))
-        comes_again = isinstance(fold(outcomes), Deferred | Unknown)
-        if comes_again and taken:
+        if taken:
             self._taken.add(await self._reader.digest(incoming), taken)
-        elif self._taken and not comes_again:
-            self._taken.forget(await self._reader.digest(incoming))
 
 
 def _errand(incoming: Incoming, paths: tuple[str, ...], deadline_seconds: float | None) -> Errand:

@@ -16,6 +16,7 @@ from gateway.events import Alarm, Answered, Rejected, Reporter
 from gateway.incoming import Clocks, Incoming, Reader
 from gateway.message_store import MessageStore
 from gateway.outcome import Accepted, Cause, Deferred, Outcome, Reply, Unknown, fold, printable, reply_for
+from gateway.quickly import quickly_made
 from gateway.standing_alarms import StandingAlarms
 from gateway.store.interface import StoreError, StoreFullError
 from gateway.storing import Arrival
@@ -28,6 +29,7 @@ OUTCOMES = {2: "accepted", 4: "deferred", 5: "refused"}
 """What a reply's first digit says of a message (RFC 5321 §4.2.1)."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A reply, the vendor entry that was asked last or will be first, and whether the message was stored."""

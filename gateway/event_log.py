@@ -13,9 +13,10 @@ from gateway.events import COUNTED_ONLY, Alarm, Event, Failed
 from gateway.log_lines import NAMESPACE, LogLines
 
 LOG = Logger(namespace=NAMESPACE)
-PLAIN = re.compile(r"[A-Za-z0-9_.:/@+<>\-]+\Z")
+is_plain = re.compile(r"[A-Za-z0-9_.:/@+<>\-]+\Z").match
 LEVELS: dict[type, str] = {Failed: "error", Alarm: "critical"}
 NO_VALUE = (None, "", ())
+NUMBERS = frozenset({int, float})
 NOT_SHOWN = ("calls",)  # the message log has them, with what was asked and answered; a hundred would make a long line
 SHAPES = {
     kind: (
@@ -59,7 +60,7 @@ def line_of(event: Event) -> str:
     told = [name]
     for field in fields:
         value = getattr(event, field)
-        if value not in NO_VALUE:
+        if value or value not in NO_VALUE:  # of most that have a value the first tells it
             told.append(f"{field}={_quoted(value)}")
     return " ".join(told)
 
@@ -77,8 +78,10 @@ def _unicode(value: object) -> object:
 
 
 def _quoted(value: object) -> str:
+    if type(value) in NUMBERS:
+        return str(value)
     text = "; ".join(value) if isinstance(value, tuple) else str(value)
-    if PLAIN.match(text):
+    if (text.isalnum() and text.isascii()) or is_plain(text):  # ids and words are told without the search
         return text
     safe = text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
     return msgspec.json.encode(safe.encode("utf-8", "replace").decode()).decode()

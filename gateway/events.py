@@ -118,6 +118,7 @@ class Attempted:
     calls: tuple[tuple[int, float], ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The client has got the reply to a message. outcome: accepted (by the vendor), stored, refused or deferred.

@@ -102,7 +102,7 @@ def explain(
     except DialectError as error:
         return Explanation(refusal=reply_for(Cause.INVALID, str(error), wording))
     route = Route((target.vendor_name,), losses=target.losses_of(submission))
-    forbidden = what_stops(route, {target.vendor_name: target.vendor.can}, submission)[target.vendor_name]
+    forbidden = what_stops(route, target.vendor.can, submission)
     if forbidden:
         reason = f"{target.vendor_name} cannot carry {'; '.join(forbidden.values())}"
         return Explanation(refusal=reply_for(Cause.INVALID, reason, wording), missing=tuple(forbidden))

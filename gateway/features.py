@@ -52,7 +52,7 @@ def _asked_for(submission: Submission) -> Iterator[tuple[Feature, str]]:
     content, options = submission.content, submission.options
     if content.attachments:
         yield Feature.ATTACHMENTS, f"attachments ({', '.join(one.filename for one in content.attachments)})"
-    if any(body.strip() for body in content.bodies("reply-to")):
+    if any(map(str.strip, content.bodies("reply-to"))):
         yield Feature.REPLY_TO, "Reply-To"
     if options.tags:
         yield Feature.TAGS, f"tags ({', '.join(options.tags)})"

@@ -41,11 +41,11 @@ class AnswerHead:
     fields: tuple[tuple[bytes, bytes], ...]
 
     def framing(self) -> dict[bytes, list[bytes]]:
-        """The members of the fields that say where the body ends and what follows (RFC 9110 §5.6.1: all are lists)."""
-        members: dict[bytes, list[bytes]] = {name: [] for name in FRAMING}
+        """The members of fields that tell where the body ends and what follows (RFC 9110 §5.6.1: all are lists)."""
+        members: dict[bytes, list[bytes]] = {}
         for name, value in self.fields:
             if name in FRAMING:
-                members[name] += [one.strip(b" \t") for one in value.split(b",")]
+                members.setdefault(name, []).extend([one.strip(b" \t") for one in value.split(b",")])
         return members
 
 
@@ -118,7 +118,8 @@ class AnswerParser:
     def _begin_body(self, head: AnswerHead) -> None:
         """How long the body is (RFC 9112 §6.3), and whether another request may follow (§9.3)."""
         self.head = head
-        connection, codings, lengths = head.framing().values()
+        framing = head.framing()
+        connection, codings, lengths = (framing.get(name, []) for name in FRAMING)
         self.reusable = head.minor_version > 0 and b"close" not in map(bytes.lower, connection)
         if not self._has_body or head.status in NO_BODY:
             self.ended = True

@@ -87,6 +87,7 @@ class BodyProducer:
         """Write no more: the connection is gone, or nobody needs the rest."""
         self._stopped = True
         self._pieces = None
+        self._consumer = None  # which knows this producer: neither would be given back before the next collection
 
     def _write(self, piece: bytes | None) -> None:
         if piece is None:

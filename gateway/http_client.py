@@ -58,12 +58,17 @@ class ReadyClient(TreqClient):
 
 def field_line(name: str, value: str) -> bytes:
     """One header field line; line ends in the value, which a key may come with, are spaces, as in Twisted's Headers."""
+    if "\r" in value or "\n" in value:  # asked of octets, Python would first try whether they are a number
+        value = b" ".join(value.encode("utf-8").splitlines()).decode("utf-8")
+    return f"{_field_name(name)}: {value}\r\n".encode()
+
+
+@lru_cache(maxsize=64)
+def _field_name(name: str) -> str:
+    """The name, which has to be one; vendors' files have a dozen of them."""
     if not TOKEN.fullmatch(name):
         raise ValueError("no name of a header field")
-    octets = value.encode("utf-8")
-    if b"\r" in octets or b"\n" in octets:
-        octets = b" ".join(octets.splitlines())
-    return b"%b: %b\r\n" % (name.encode("ascii"), octets)
+    return name
 
 
 @lru_cache(maxsize=256)
@@ -91,7 +96,7 @@ class HttpClient:
         attempt = _Attempt(self._client, request, body)
         deadline = self._deadlines.begin(deadline_seconds, attempt.cancel)
         try:
-            await attempt.send()
+            attempt.response = await attempt.begin()
             if not attempt.may_have_arrived:
                 attempt.stop()  # who has answered already needs no more of it, and cannot have taken it
             await attempt.read()
@@ -119,20 +124,27 @@ class _Attempt:
         self._client = client
         self._request = request
         self._producer = BodyProducer(body) if body is not None else None
-        self._body = CappedBody(ANSWER_OCTETS)
+        self._octets = b""
         self._waiting: Deferred[Any] | None = None
 
-    async def send(self) -> None:
-        """Send the request, as far as an answer lets it; response is there afterwards."""
+    def begin(self) -> Deferred[Any]:
+        """Send the request, as far as an answer lets it; fires with the response."""
         self._waiting = self._client.send(self._request, self._producer)
-        self.response = await self._waiting
+        return self._waiting
 
     async def read(self) -> None:
-        """Read the body of the answer."""
-        self._waiting = self._body.done
-        self.response.deliverBody(self._body)
-        if not self._body.done.called:  # most answers come in one piece
-            await self._body.done
+        """Read the body of the answer, most of which have come in one piece by now."""
+        whole = self.response.take_whole()
+        if whole is not None:
+            self._octets = whole[:ANSWER_OCTETS]
+            return
+        body = CappedBody(ANSWER_OCTETS)
+        self._waiting = body.done
+        self.response.deliverBody(body)
+        try:
+            await body.done
+        finally:
+            self._octets = body.octets
 
     def cancel(self) -> None:
         """The time is over."""
@@ -146,7 +158,7 @@ class _Attempt:
 
     def answer(self) -> ApiAnswer:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.response.fields}
-        return ApiAnswer(self.response.code, headers, self._body.octets)
+        return ApiAnswer(self.response.code, headers, self._octets)
 
     @property
     def may_have_arrived(self) -> bool:

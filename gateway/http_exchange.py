@@ -141,6 +141,10 @@ class HttpExchange:
         self._pour()
         self.resumeProducing()
 
+    def take_whole(self) -> bytes | None:
+        """The body of the answer, if all of it has come by now; None when it is to be delivered."""
+        return self._parser.take() if self._end is WHOLE else None
+
     def _advance(self) -> None:
         if self._over:
             return
@@ -255,6 +259,10 @@ class HttpResponse:
     def deliverBody(self, protocol: IProtocol) -> None:
         """Give the body to this protocol, whose connectionLost() tells how it ended."""
         self._exchange.deliver(protocol)
+
+    def take_whole(self) -> bytes | None:
+        """The body at once, if all of it has come by now; None when it is to be delivered."""
+        return self._exchange.take_whole()
 
     def setPreviousResponse(self, response: IResponse) -> None:
         """Redirects are not followed, so that there is none."""

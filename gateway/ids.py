@@ -13,7 +13,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32 keeps the o
 
 def new_id(seconds: Callable[[], float]) -> str:
     """Twenty characters: milliseconds since 1970 in ten, then fifty random bits in ten."""
-    return _ten_characters(int(seconds() * 1000)) + _ten_characters(secrets.randbits(50))
+    return _ten_characters(int(seconds() * 1000)) + secrets.token_bytes(10).translate(FIVE_BITS).decode("ascii")
 
 
 def new_nonce() -> str:
@@ -22,10 +22,11 @@ def new_nonce() -> str:
 
 
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+FIVE_BITS = ALPHABET.encode("ascii") * 8  # for each octet the character of its last five bits
 
 
 def _ten_characters(number: int) -> str:
-    """Fifty bits, ten at a time: each digit by itself would take twice as long, and there are two ids a message."""
+    """Fifty bits, ten at a time: each digit by itself would take twice as long."""
     return (
         PAIRS[number >> 40 & 1023]
         + PAIRS[number >> 30 & 1023]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.accounts.account import Account
 from gateway.content.reading import read_content
@@ -61,13 +61,14 @@ class Reader:
             content = await self._in_thread(lambda: read_content(incoming.spool))
         own: list[HeaderField] = []
         left: list[HeaderField] = []
+        is_dialect_field = dialect.is_dialect_field
         for one in content.fields:
-            (own if dialect.is_dialect_field(one.name) else left).append(one)
+            (own if is_dialect_field(one.name) else left).append(one)
         options = dialect.read_dialect(own)
         made_id = incoming.message_id
         received = received_field(incoming.hop, self._hostname, made_id, received_at)
         passed = (received, *left, *missing_fields(left, self._hostname, made_id, received_at))
-        return Submission(made_id, incoming.envelope, replace(content, fields=passed), options)
+        return Submission(made_id, incoming.envelope, content.with_fields(passed), options)
 
     async def digest(self, incoming: Incoming) -> bytes:
         """What tells this message from any other, however often the client sends it."""

@@ -35,9 +35,11 @@ class LogStream:
 
         What a full disk has refused is tried again with the next line.
         """
-        with contextlib.suppress(OSError):
+        try:
             self._stream.write(line.encode("utf-8", "backslashreplace"))
             self._stream.flush()
+        except OSError:  # suppress() would cost half as much as the write
+            pass
 
     def reopen(self) -> None:
         """Go on in a new file when the old one was renamed. OSError when there can be none; the old one stays then."""

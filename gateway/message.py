@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from gateway.quickly import quickly_made
@@ -43,6 +44,10 @@ class HeaderField(NamedTuple):
 
     name: str
     body: str
+
+
+header_field: Callable[[tuple[str, str]], HeaderField] = partial(tuple.__new__, HeaderField)
+"""HeaderField of a name and a body without a call of Python's in between, for who makes all those of a message."""
 
 
 class TextSource(Protocol):
@@ -103,11 +108,19 @@ class Content:
     size_octets: int
     report: tuple[str, ...] = ()
 
+    def with_fields(self, fields: tuple[HeaderField, ...]) -> Content:
+        """The same with another header section; dataclasses.replace() would ask what the fields of a Content are."""
+        one = self
+        return Content(
+            fields, one.author, one.to, one.cc, one.subject, one.text, one.html, one.attachments, one.size_octets,
+            one.report,
+        )  # fmt: skip
+
     def bodies(self, name: str) -> list[str]:
         """The bodies of all header fields of that name, in order; names compare without case (RFC 5322 §1.2.2)."""
         wanted = name.lower()
         length = len(wanted)  # compared first: it leaves few names to bring into lower case
-        return [body for name, body in self.fields if len(name) == length and name.lower() == wanted]
+        return [one.body for one in self.fields if len(one.name) == length and one.name.lower() == wanted]
 
 
 @quickly_made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway.attempts import Gate, Result
@@ -17,6 +17,9 @@ from gateway.recall import Recalls
 from gateway.store.interface import Store, StoreUnsureError, Transaction
 from gateway.store.records import WAITING, Recipient, State, Step, StoredEvent, StoredMessage
 from gateway.storing import Arrival, Records, event, pieces, received
+
+LOGGED_STATES = (State.RELAYED, State.REFUSED, State.REJECTED)
+"""Of recipients of messages that are not kept, in the order in which the event feed has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +76,12 @@ class MessageStore:
         """Log a message that is done with: the client has it still, or the vendor has."""
         keeping = self._keeping
         now = keeping.clocks.wall_seconds()
-        final = tuple(
+        final = [
             _final(path, result.outcomes[path], result.vendors[path], is_accepted=is_accepted)
             for path in arrival.incoming.envelope.forward_paths
-        )
+        ]
         message = keeping.records.message(arrival, final)
-        self._log.add(Entry(message, result.attempts, tuple(_events(message, now)), keeping.notices))
+        self._log.add(Entry(message, result.attempts, _events(message, now), keeping.notices))
 
     def _job(self, arrival: Arrival, progress: Progress, now: float) -> Callable[[Transaction], bool]:
         notices, message = self._keeping.notices, progress.message
@@ -135,10 +138,13 @@ def _final(path: str, outcome: Outcome, vendor: str, *, is_accepted: bool) -> Re
     )
 
 
-def _events(message: StoredMessage, now: float) -> Iterator[StoredEvent]:
+def _events(message: StoredMessage, now: float) -> list[StoredEvent]:
     """What happened to a message that is not kept: each state, with the recipients that are in it."""
-    yield received(message, now)
-    for state in (State.RELAYED, State.REFUSED, State.REJECTED):
-        those = [one for one in message.recipients if one.state is state]
-        if those:
-            yield event(now, state.value, message.message_id, those)
+    told = [received(message, now)]
+    those: dict[State, list[Recipient]] = {}
+    for one in message.recipients:
+        those.setdefault(one.state, []).append(one)
+    for state in LOGGED_STATES:
+        if state in those:
+            told.append(event(now, state.value, message.message_id, those[state]))
+    return told

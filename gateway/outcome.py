@@ -81,6 +81,13 @@ class Unknown:
 
 
 Outcome = Accepted | Refused | Deferred | Unknown
+OUTCOME_WORDS: Mapping[type[Outcome], str] = {
+    Accepted: "accepted",
+    Refused: "refused",
+    Deferred: "deferred",
+    Unknown: "unknown",
+}
+"""What logs, metrics and records call them."""
 
 
 def fold(outcomes: Mapping[str, Outcome]) -> Outcome:

@@ -68,7 +68,7 @@ def author(submission: Submission, report: list[str]) -> Mailbox:
 
 def bodies(content: Content) -> tuple[TextSource | None, TextSource | None]:
     """Text and HTML, each None when there is not a character in it."""
-    text, html = (one if one is not None and any(one.pieces()) else None for one in (content.text, content.html))
+    text, html = [one if one is not None and any(one.pieces()) else None for one in (content.text, content.html)]
     return text, html
 
 
@@ -91,9 +91,11 @@ def passed_fields(
     """
     for field in content.fields:
         name = field.name.lower()
-        if name in NOT_PASSED or name in without or name.startswith(("content-", "arc-")) or is_dialect_field(name):
+        if name in NOT_PASSED:
             if name in REPORTED:
                 report.append(f"{field.name} is not carried: {REPORTED[name]}")
+            continue
+        if name in without or name.startswith(("content-", "arc-")) or is_dialect_field(name):
             continue
         if name in IDENTIFIERS and not field.body.isascii():
             report.append(f"{field.name} is not carried: it has octets that no identifier may have")
@@ -114,7 +116,9 @@ def joined(fields: Iterable[tuple[str, str]], report: list[str]) -> dict[str, st
             repeats.setdefault(first, []).append(body)
         else:
             passed[first] = body
-    for name in filter(repeats.__contains__, passed):
+    for name in passed if repeats else ():
+        if name not in repeats:
+            continue
         if name.lower() in SINGLE_FIELDS:
             report.append(f"{name} stands more than once: the first is carried")
         else:
@@ -141,9 +145,11 @@ def recipients(submission: Submission, report: list[str]) -> list[Recipients]:
     for path in served:
         spellings.setdefault(folded(path), []).append(path)
     left = {one: paths[0] for one, paths in spellings.items()}
-    report += (f"one copy for {' and '.join(sorted(set(same)))}" for same in spellings.values() if len(set(same)) > 1)
-    to = tuple(_named(submission.content.to, left))
-    cc = tuple(_named(submission.content.cc, left))
+    if len(left) < len(served):
+        several = [sorted(set(same)) for same in spellings.values()]
+        report += [f"one copy for {' and '.join(same)}" for same in several if len(same) > 1]
+    to = _named(submission.content.to, left)
+    cc = _named(submission.content.cc, left)
     bcc = tuple(left.values())
     if not to and cc:
         report.append("nobody in To: Cc travels as To, because the API asks for one")
@@ -155,12 +161,10 @@ def recipients(submission: Submission, report: list[str]) -> list[Recipients]:
     return [Recipients((Mailbox("", path),), (), (), tuple(spellings[folded(path)])) for path in bcc]
 
 
-def _named(mailboxes: Sequence[Mailbox], left: dict[str, str]) -> Iterator[Mailbox]:
+def _named(mailboxes: Sequence[Mailbox], left: dict[str, str]) -> tuple[Mailbox, ...]:
     """The mailboxes that are in the envelope, with their names; each is taken out of left."""
-    for mailbox in mailboxes:
-        path = left.pop(folded(mailbox.address), None)
-        if path is not None:
-            yield Mailbox(mailbox.display_name, path)
+    pairs = [(one.display_name, left.pop(folded(one.address), None)) for one in mailboxes]
+    return tuple([Mailbox(name, path) for name, path in pairs if path is not None])
 
 
 def refuse(envelope: Envelope, reason: str) -> Exchange:
@@ -186,13 +190,9 @@ def send_to_each(
         outcome = stop
         if outcome is None:
             outcome = read((yield request(group)))
-            some_taken = some_taken or isinstance(outcome, Accepted)
-            stop = None if _goes_on(outcome, some_taken=some_taken) else outcome
+            if isinstance(outcome, Accepted):
+                some_taken = True
+            elif not (isinstance(outcome, Refused) and (some_taken or outcome.cause is Cause.SUPPRESSED)):
+                stop = outcome
         outcomes |= dict.fromkeys(group.served, outcome)
     return outcomes
-
-
-def _goes_on(outcome: Outcome, *, some_taken: bool) -> bool:
-    if isinstance(outcome, Refused):
-        return some_taken or outcome.cause is Cause.SUPPRESSED
-    return isinstance(outcome, Accepted)

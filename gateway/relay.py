@@ -5,7 +5,7 @@ What the requests say is the vendor's, how they travel the client's; the deadlin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
 from gateway.content.json_body import JsonBody
@@ -55,20 +55,20 @@ class Relay:
         self.exchange_seconds = exchange_seconds
         self._login_seconds = login_seconds
 
-    async def attempt(
+    def attempt(
         self,
         exchange: Generator[ApiRequest, ApiAnswer | NoAnswer, T],
         note: Note,
         *,
         large: bool,
         deadline_seconds: float | None = None,
-    ) -> T:
+    ) -> Coroutine[Any, Any, T]:
         """Hand over submissions. large: the body is measured in a thread, because that takes more than a moment.
 
         note is told of each request and its answer, as they came. A deadline can only be shorter than the usual.
         """
         until_seconds = min(self.exchange_seconds, deadline_seconds or self.exchange_seconds)
-        return await self._drive(exchange, until_seconds, note, large=large)
+        return self._drive(exchange, until_seconds, note, large=large)
 
     async def check_key(self, vendor: Vendor, account: VendorAccount) -> bool | None:
         """Ask the vendor about a key: True, False, or None when it could not say."""
@@ -91,7 +91,8 @@ class Relay:
         try:
             request = next(exchange)
             while True:
-                body = await self._body(request.json, large=large)
+                document = request.json
+                body = None if document is None else await self._measured(document) if large else JsonBody(document)
                 began = self._seconds()
                 left_seconds = until - began
                 # A request that the deadline would cut has no known outcome; one that is not begun can be made later
@@ -107,13 +108,9 @@ class Relay:
             result: T = stop.value
             return result
 
-    async def _body(self, document: JsonValue, *, large: bool) -> JsonBody | None:
-        if document is None:
-            return None
-        if large:
-            body: JsonBody = await self._in_thread(lambda: JsonBody(document))
-            return body
-        return JsonBody(document)
+    async def _measured(self, document: JsonValue) -> JsonBody:
+        body: JsonBody = await self._in_thread(lambda: JsonBody(document))
+        return body
 
 
 def _no_note(

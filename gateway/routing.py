@@ -97,17 +97,9 @@ def fits(route: Route, sender: Sender, submission: Submission) -> bool:
     )
 
 
-def what_stops(
-    route: Route, can: Mapping[str, Collection[Feature]], submission: Submission
-) -> Mapping[str, Mapping[Feature, str]]:
-    """For each vendor of the route, in order, what it cannot express and the message may not lose; empty: it can go.
-
-    can tells what each vendor can do.
-    """
-    return {name: _forbidden(route, lost(submission, can[name])) for name in route.vendors}
-
-
-def _forbidden(route: Route, losses: Mapping[Feature, str]) -> Mapping[Feature, str]:
+def what_stops(route: Route, can: Collection[Feature], submission: Submission) -> Mapping[Feature, str]:
+    """What a vendor who can do these cannot express, and the message may not lose on this route; empty: it can go."""
+    losses = lost(submission, can)
     return {one: words for one, words in losses.items() if one not in HINTS and one not in route.losses}
 
 

@@ -56,19 +56,21 @@ def test_a_message_without_an_author_fits_no_from_domain():
     assert not fits(Route(("a",), from_domain="shop.example"), SENDER, nobody)
 
 
-def test_each_vendor_is_asked_in_the_routes_order_what_it_cannot_say():
-    can = {"able": ALL, "mute": frozenset(), "one": frozenset({Feature.TAGS})}
-    stopped = what_stops(Route(("mute", "one", "able")), can, submission(tags=("a", "b")))
-    assert list(stopped.items()) == [
-        ("mute", {Feature.TAGS: "tags (a, b)"}),
-        ("one", {Feature.SEVERAL_TAGS: "more than one tag (a, b)"}),
-        ("able", {}),
-    ]
+@pytest.mark.parametrize(
+    ("can", "stopped"),
+    [
+        (ALL, {}),
+        (frozenset(), {Feature.TAGS: "tags (a, b)"}),
+        (frozenset({Feature.TAGS}), {Feature.SEVERAL_TAGS: "more than one tag (a, b)"}),
+    ],
+)
+def test_what_a_vendor_cannot_say_stops_a_message(can, stopped):
+    assert what_stops(Route(("a",)), can, submission(tags=("a", "b"))) == stopped
 
 
 def test_a_loss_that_the_route_allows_and_a_hint_do_not_stop_a_message():
     message = submission(tags=("a",), stream="broadcast", track_opens=False)
-    assert what_stops(Route(("mute",), losses=("tags",)), {"mute": frozenset()}, message) == {"mute": {}}
+    assert what_stops(Route(("mute",), losses=("tags",)), frozenset(), message) == {}
 
 
 def test_a_route_knows_whether_it_has_a_condition():

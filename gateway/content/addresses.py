@@ -20,6 +20,10 @@ _TOKEN = re.compile(
 _BLANKS = " \t\r\n\f\v"
 # What asks for the full scanner: quoting, comments, groups, literals, and encoded words that may hide a comma.
 _INTRICATE = re.compile(r'["(:;\[\\]|=\?')
+# What most fields are: one mailbox, whose name asks for no unquoting and no decoding.
+_USUAL = re.compile(
+    r"([ !#$%&'*+\-./0-9A-Z^_`a-z{|}~]*+)<([!#$%&'*+\-./0-9=A-Z^_`a-z{|}~]++@[\-.0-9A-Za-z]++)>",
+)
 _PLAIN_ADDRESS = re.compile(r"[^\s\"(),:;<>@\[\]\\]+@[^\s\"(),:;<>@\[\]\\]+")
 _ADDRESS = re.compile(
     r'(?:[^\s"(),:;<>@\[\]\\]+|"[^"\\]*(?:\\.[^"\\]*)*")@(?:[^\s"(),:;<>@\[\]\\]+|\[[^\s\[\]\\<>]*\])', re.DOTALL
@@ -33,11 +37,16 @@ def folded(address: str) -> str:
 
     casefold() would make one mailbox of straße@ and strasse@, and so one of two recipients.
     """
+    if address.isascii():
+        return address.lower()
     return address.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
 def parse_mailboxes(body: str) -> list[Mailbox]:
     """The mailboxes of an address field in order; members of groups are listed, an empty group gives none."""
+    usual = _USUAL.fullmatch(body)
+    if usual is not None:
+        return [Mailbox(usual[1].strip(), usual[2])]
     if _INTRICATE.search(body):
         return _Scan(body).mailboxes
     return [mailbox for entry in body.split(",") if (mailbox := _plain_mailbox(entry))]

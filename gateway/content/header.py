@@ -6,7 +6,7 @@ What a field's body means is for words.py, parameters.py and addresses.py. A lon
 from __future__ import annotations
 
 from gateway.content.charsets import decode_octets
-from gateway.message import HeaderField
+from gateway.message import HeaderField, header_field
 
 # Real header sections stay under 64 KiB; DKIM, ARC and long To fields together never came near this.
 TOP_HEADER_OCTETS = 1024 * 1024
@@ -42,8 +42,10 @@ def parse_fields(block: bytes) -> tuple[tuple[HeaderField, ...], list[str]]:
     skipped = 0
     for line in _lines(unfolded):
         name, colon, body = line.partition(":")
-        if colon and (is_field_name(name) or is_field_name(name := name.rstrip(" \t"))):
-            fields.append(HeaderField(name, body.strip(" \t")))
+        # As is_field_name() says, without a call for each
+        is_name = name and name.isascii() and name.isprintable() and " " not in name
+        if colon and (is_name or is_field_name(name := name.rstrip(" \t"))):
+            fields.append(header_field((name, body.strip(" \t"))))
         elif line:
             skipped += 1
     if skipped:

@@ -28,6 +28,8 @@ def parse_parameters(body: str) -> tuple[str, dict[str, str]]:
     """
     first, *rest = _segments(body)
     parameters: dict[str, str] = {}
+    if not rest:
+        return first.strip().lower(), parameters
     sections: dict[str, list[_Section]] = {}
     for segment in rest:
         name, equals, value = segment.partition("=")
@@ -48,8 +50,8 @@ def parse_parameters(body: str) -> tuple[str, dict[str, str]]:
 
 def unquote(text: str) -> str:
     """The content of a quoted string, quoted pairs undone (RFC 5322 §3.2.4); other text as it is."""
-    match = _QUOTED_CONTENT.match(text)
-    if not match:
+    match = _QUOTED_CONTENT.match(text) if text.startswith('"') else None
+    if match is None:
         return text
     return _QUOTED_PAIR.sub(r"\1", match[1]) if "\\" in match[1] else match[1]
 

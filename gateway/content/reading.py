@@ -14,7 +14,7 @@ from gateway.content.sources import Text
 from gateway.content.spool import Spool
 from gateway.content.structure import Part, UnreadableError, read_structure
 from gateway.content.words import decode_words, without_controls
-from gateway.message import Attachment, Content, HeaderField, Mailbox
+from gateway.message import Attachment, Content, Mailbox
 
 __all__ = ["UnreadableError", "read_content"]
 
@@ -36,20 +36,20 @@ def read_content(spool: Spool) -> Content:
     A message without header, body or author is no error here.
     """
     root, report = read_structure(spool)
-    wanted = _wanted_bodies(root.fields)
-    if len(wanted["from"]) > 1:
+    authors, to, cc, subjects = [root.named.get(name, []) for name in ("from", "to", "cc", "subject")]
+    if len(authors) > 1:
         raise UnreadableError("more than one From field")
-    if len(wanted["subject"]) > 1:
+    if len(subjects) > 1:
         report.append("more than one Subject field: the first was taken")
     bodies = _Bodies(spool, report)
     bodies.add(root, ())
     bodies.compare()
     return Content(
         fields=root.fields,
-        author=_mailboxes(wanted["from"]),
-        to=_mailboxes(wanted["to"]),
-        cc=_mailboxes(wanted["cc"]),
-        subject=decode_words(wanted["subject"][0]).strip() if wanted["subject"] else "",
+        author=_mailboxes(authors),
+        to=_mailboxes(to),
+        cc=_mailboxes(cc),
+        subject=decode_words(subjects[0]).strip() if subjects else "",
         text=bodies.text,
         html=bodies.html,
         attachments=tuple(bodies.attachments),
@@ -58,19 +58,9 @@ def read_content(spool: Spool) -> Content:
     )
 
 
-def _wanted_bodies(fields: tuple[HeaderField, ...]) -> dict[str, list[str]]:
-    """The bodies of the fields that Content gives a place of their own."""
-    wanted: dict[str, list[str]] = {"from": [], "to": [], "cc": [], "subject": []}
-    for one in fields:
-        bodies = wanted.get(one.name.lower())
-        if bodies is not None:
-            bodies.append(one.body)
-    return wanted
-
-
 def _mailboxes(bodies: list[str]) -> tuple[Mailbox, ...]:
     """The mailboxes of all fields of a name; several fields are against RFC 5322 §3.6 but their meaning is plain."""
-    return tuple(mailbox for body in bodies for mailbox in parse_mailboxes(body))
+    return tuple([mailbox for body in bodies for mailbox in parse_mailboxes(body)])
 
 
 class _Bodies:

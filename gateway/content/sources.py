@@ -168,8 +168,10 @@ def _fits(pieces: Iterable[bytes], codec: str) -> bool:
 
 def _line_feeds(text: str) -> str:
     """Every line end as LF: CRLF, a run of CRs, and the CR CR LF that comes of encoding the CR of a CRLF twice."""
-    text = text.replace("\r\n", "\n") if "\r\r" not in text else text
-    return _LINE_END.sub("\n", text) if "\r" in text else text
+    plain = text.replace("\r\n", "\n")
+    if "\r" not in plain:
+        return plain
+    return _LINE_END.sub("\n", text if "\r\r" in text else plain)
 
 
 def _with_line_feeds(texts: Iterable[str]) -> Iterator[str]:

@@ -48,11 +48,12 @@ class Part:
     """One entity of a message (RFC 2045 §2.4): its header, and where its body lies in the spool.
 
     media_type, disposition and transfer_encoding are in lower case, the latter two empty when not given; content_id
-    has no angle brackets. body_stop excludes the line break before a delimiter. Only a multipart has children. Only
-    the message itself keeps its fields.
+    has no angle brackets. named has the bodies of the fields by their names in lower case. body_stop excludes the line
+    break before a delimiter. Only a multipart has children. Only the message itself keeps its fields.
     """
 
     fields: tuple[HeaderField, ...]
+    named: dict[str, list[str]]
     media_type: str
     parameters: dict[str, str]
     disposition: str
@@ -100,7 +101,7 @@ class _Walk:
         fields, body_start = self._header(start, stop, PART_HEADER_OCTETS if depth else TOP_HEADER_OCTETS)
         part = self._described(fields, body_start, stop, default_type)
         if depth:
-            part.fields = ()
+            part.fields, part.named = (), {}
         if part.media_type.startswith("multipart/"):
             self._add_children(part, depth)
         return part
@@ -143,19 +144,20 @@ class _Walk:
 
     def _described(self, fields: tuple[HeaderField, ...], start: int, stop: int, default_type: str) -> Part:
         """A part with what its Content- fields say; of repeated ones the first counts."""
-        given: dict[str, str] = {}
-        for one in fields:
-            name = one.name.lower()
-            if name in _DESCRIBING and name not in given:
-                given[name] = one.body
+        named = _named(fields)
+        given = {name: bodies[0] for name, bodies in named.items() if name in _DESCRIBING}
         media_type = default_type
         parameters: dict[str, str] = {}
         if "content-type" in given:
             media_type, parameters = self._media_type(given["content-type"])
-        disposition, disposition_parameters = parse_parameters(given.get("content-disposition", ""))
+        disposition = ""
+        disposition_parameters: dict[str, str] = {}
+        if "content-disposition" in given:
+            disposition, disposition_parameters = parse_parameters(given["content-disposition"])
         encoding = given.get("content-transfer-encoding", "")
         return Part(
             fields=fields,
+            named=named,
             media_type=media_type,
             parameters=parameters,
             disposition=disposition.strip('"'),
@@ -244,3 +246,10 @@ class _Walk:
         self._near_delimiters += 1
         if self._near_delimiters > MAXIMUM_NEAR_DELIMITERS:
             raise UnreadableError("too many lines that look like delimiters")
+
+
+def _named(fields: tuple[HeaderField, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in fields:
+        found.setdefault(one.name.lower(), []).append(one.body)
+    return found

@@ -83,9 +83,15 @@ class Database(Protocol):
 
 
 def storable_rows(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    """Rows of parameters as every database takes them; printable text is fit as it is, and asks for no call each."""
+    """Rows of parameters as every database takes them; ASCII without NUL is fit as it is, and asks for no call each.
+
+    Python knows of each text whether it is ASCII; whether it is printable it would have to look up for each character.
+    """
     return [
-        [one if type(one) in FIT or (type(one) is str and one.isprintable()) else storable(one) for one in row]
+        [
+            one if (type(one) is str and one.isascii() and "\0" not in one) or type(one) in FIT else storable(one)
+            for one in row
+        ]
         for row in rows
     ]
 

@@ -21,7 +21,7 @@ class FeedRows(QueueRows):
         if events:
             self._database.lock_event_order(reading=False)
         sql = "INSERT INTO events (at, name, message_id, detail) VALUES (?, ?, ?, ?)"
-        rows = [(one.at, one.name, one.message_id, to_json(dict(one.detail))) for one in events]
+        rows = [(one.at, one.name, one.message_id, to_json(one.detail)) for one in events]
         self._database.execute_many(sql, rows)
 
     def events(self, after_number: int, limit: int, message_id: str = "") -> list[StoredEvent]:
@@ -47,7 +47,7 @@ class FeedRows(QueueRows):
         one = bounce
         columns = BOUNCE_COLUMNS.replace("number", "path_key", 1)
         known = (one.path.lower(), one.message_id, one.account_name, one.path, one.at, one.error_code, one.description)
-        row = (*known, one.details, one.stream, one.tag, to_json(dict(one.metadata)))
+        row = (*known, one.details, one.stream, one.tag, to_json(one.metadata))
         return self._number(f"INSERT INTO bounces ({columns}) VALUES ({marks(row)}) RETURNING number", *row)
 
     def bounces(

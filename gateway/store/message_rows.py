@@ -96,7 +96,7 @@ class MessageRows(Part):
         messages, recipients, logged = [], [], []
         for message, attempts in added:
             accepted = self._count_accepted(message)
-            ended_at = None if _waits(message) else message.received_at
+            ended_at = None if has_content and _waits(message) else message.received_at  # who waits has content
             messages.append((*message_row(message, len(attempts)), accepted, has_content, 0, ended_at))
             for position, one in enumerate(message.recipients):
                 key = one.path.lower()[:KEY_CHARACTERS]

@@ -21,8 +21,8 @@ RECIPIENT_COLUMNS = "path, state, is_unknown, vendor, vendor_message_id, cause, 
 ATTEMPT_COLUMNS = "vendor, began_at, seconds, outcomes, reason, retry_after_seconds, calls, report, gateway"
 EVENT_COLUMNS = "at, name, message_id, detail, number"
 BOUNCE_COLUMNS = "number, message_id, account_name, path, at, error_code, description, details, stream, tag, metadata"
-ENCODER = msgspec.json.Encoder()
-PLAIN_ENCODER = json.JSONEncoder(separators=(",", ":"))
+ENCODER = msgspec.json.Encoder(enc_hook=dict)  # of a mapping that is none yet
+PLAIN_ENCODER = json.JSONEncoder(separators=(",", ":"), default=dict)
 POST_COLUMNS = "post_id, webhook, created_at, next_attempt_at, body, attempts"
 
 
@@ -41,8 +41,8 @@ def message_row(message: StoredMessage, attempts: int = 0) -> tuple[object, ...]
     one = message
     found_by = "\n".join((one.author, one.subject, one.envelope.reverse_path)).lower()
     return (
-        one.message_id, one.session_id, one.received_at, one.account_name, to_json(dict(one.account)), one.sealed_key,
-        _envelope_json(one.envelope), one.size_octets, one.mode, one.kind, one.lane, to_json(dict(one.origin)),
+        one.message_id, one.session_id, one.received_at, one.account_name, to_json(one.account), one.sealed_key,
+        _envelope_json(one.envelope), one.size_octets, one.mode, one.kind, one.lane, to_json(one.origin),
         one.header_message_id, one.author, one.subject, found_by, to_json(one.moved_to), one.idempotency_key,
         one.expires_at, max(one.attempts, attempts), one.warned,
     )  # fmt: skip
@@ -78,7 +78,7 @@ def attempt_row(one: Attempt) -> tuple[object, ...]:
     """ATTEMPT_COLUMNS."""
     calls = [(call.method, call.url, call.status, call.seconds, call.answer) for call in one.calls]
     return (
-        one.vendor, one.began_at, one.seconds, to_json(dict(one.outcomes)), one.reason, one.retry_after_seconds,
+        one.vendor, one.began_at, one.seconds, to_json(one.outcomes), one.reason, one.retry_after_seconds,
         to_json(calls), to_json(one.report), one.gateway,
     )  # fmt: skip
 
@@ -108,8 +108,8 @@ def post_of(row: Row, token: str) -> WebhookPost:
 
 
 def _envelope_json(envelope: Envelope) -> str:
-    notify, orcpt = dict(envelope.notify), dict(envelope.orcpt)
-    return to_json([envelope.reverse_path, envelope.forward_paths, envelope.ret, envelope.envid, notify, orcpt])
+    one = envelope
+    return to_json([one.reverse_path, one.forward_paths, one.ret, one.envid, one.notify, one.orcpt])
 
 
 def _envelope(text: str) -> Envelope:

@@ -92,7 +92,7 @@ class Postscale:
 
     def is_dialect_field(self, name: str) -> bool:
         """All X-Postscale-* fields are taken out, known or not."""
-        return name[: len(DIALECT_PREFIX)].lower() == DIALECT_PREFIX
+        return name.lower().startswith(DIALECT_PREFIX)
 
     def read_dialect(self, fields: Sequence[HeaderField]) -> SendOptions:
         """Tags and metadata, in both forms that the documentation shows."""
@@ -193,11 +193,15 @@ def _subject_and_bodies(content: Content, report: list[str]) -> dict[str, JsonVa
         subject = NO_SUBJECT
         report.append(f"no subject: sent as {NO_SUBJECT}")
     text, html = recast.bodies(content)
-    bodies: dict[str, JsonValue] = {"text_body": text, "html_body": html}
+    document: dict[str, JsonValue] = {"subject": subject}
+    if text is not None:
+        document["text_body"] = text
+    if html is not None:
+        document["html_body"] = html
     if text is None and html is None:
         report.append("no text: an empty line is sent, because the API asks for a body")
-        bodies["text_body"] = "\n"
-    return {"subject": subject, **{name: body for name, body in bodies.items() if body is not None}}
+        document["text_body"] = "\n"
+    return document
 
 
 def _can_be_attached(attachment: Attachment, report: list[str]) -> bool:

@@ -103,3 +103,8 @@ def test_nothing_raises_and_every_address_reads_back_as_itself(body):
 def test_long_nonsense_is_read_once(unit):
     assert isinstance(parse_mailboxes('"' + unit * 50_000), list)
     assert isinstance(parse_mailboxes(unit * 50_000), list)
+
+
+@given(st.text("aZ09 .-'=?_+@<>:,éß\t", max_size=20), st.text("aZ09.-'=?_+@<>:mailto", min_size=1, max_size=20))
+def test_one_mailbox_alone_reads_as_it_does_in_a_list(phrase, address):
+    assert parse_mailboxes(f"{phrase}<{address}>") == parse_mailboxes(f"{phrase}<{address}>,")

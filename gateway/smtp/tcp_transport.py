@@ -7,6 +7,7 @@ client up on our processor, while the next session's octets wait.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
@@ -73,9 +74,9 @@ class PromptServer(Server):
             return
         sent = 0
         if not self._waiting and self.producer is None:
-            told = self.writeSomeData(data)
-            # From an error nothing is sent: the reactor meets it again, and ends the connection as it always does
-            sent = told if isinstance(told, int) else 0
+            # The socket is full, or gone: the reactor meets that again, and does what it always does
+            with contextlib.suppress(OSError):
+                sent = self.socket.send(data)
         if sent < len(data):
             super().write(data[sent:])  # type: ignore[no-untyped-call]  # Twisted's is untyped
 

@@ -90,11 +90,8 @@ class Conversation:
 
     def situation(self) -> Situation:
         """Where the session stands, for the extensions."""
-        return Situation(self.rules, self.secure, self.authenticated, self.channel())
-
-    def channel(self) -> SecureChannel:
-        """What TLS tells of the connection, for SASL."""
-        return SecureChannel(self.channel_bindings, self.certificate_name)
+        channel = SecureChannel(self.channel_bindings, self.certificate_name)
+        return Situation(self.rules, self.secure, self.authenticated, channel)
 
     def greeted(self, hello_name: str, *, extended: bool) -> None:
         """EHLO or HELO: whatever was open is given up (RFC 5321 §4.1.4)."""

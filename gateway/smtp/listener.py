@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.mail.smtp import SMTPFactory
 
+from gateway.deadlines import Deadlines
 from gateway.events import Reporter, SessionEnded
 from gateway.smtp import replies
 from gateway.smtp.endings import ending
@@ -102,6 +103,7 @@ class SubmissionFactory(SMTPFactory):
         self.receptions = receptions
         self.contexts = contexts
         self.clock = shared.clock
+        self.deadlines = Deadlines(shared.clock, whole_seconds=True)
         self.report = shared.report
         self.failed_logins = shared.failed_logins
         self._implicit_tls = implicit_tls

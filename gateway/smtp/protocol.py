@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.mail.smtp import ESMTP
 from twisted.python.failure import Failure
@@ -21,7 +21,7 @@ from gateway.events import Failed, SessionCut
 from gateway.outcome import Reply
 from gateway.smtp import events, replies
 from gateway.smtp.channel_binding import channel_bindings
-from gateway.smtp.deadlines import Deadlines
+from gateway.smtp.deadlines import SessionDeadlines
 from gateway.smtp.interfaces import SessionHost
 from gateway.smtp.logins import Logins
 from gateway.smtp.session import Session
@@ -30,9 +30,6 @@ from gateway.smtp.transactions import Transactions, refusal
 
 UNREAD_OCTETS = 64 * 1024
 """What may wait while a reply is pending before the transport is paused: one read of the reactor."""
-
-CLOSE_SECONDS = 5
-"""After our last word the peer has this long to close its side, then the connection is aborted."""
 
 
 @implementer(IHandshakeListener)
@@ -52,13 +49,14 @@ class SubmissionProtocol(ESMTP):
         self._logout: Callable[[], None] | None = None
         self._message: Any = None
         self._asked = False  # an answer is being waited for
-        self._closing: IDelayedCall | None = None
-        self._deadlines = Deadlines(host.clock, session.rules.limits, self.expire)
+        self._closing = False  # our last word is said
+        self._deadlines = SessionDeadlines(host.deadlines, host.clock, session.rules.limits, self.expire)
 
     # -- what Twisted calls
 
     def connectionMade(self) -> None:
         """Greet, and start the conversation."""
+        self._deadlines.begin()
         if self.session.secure:
             self._deadlines.handshake()
         self.session.greet()
@@ -77,8 +75,8 @@ class SubmissionProtocol(ESMTP):
 
     def dataReceived(self, data: bytes) -> None:
         """Feed the session, and answer what it makes of it, unless an answer is being waited for."""
-        if self._closing is not None:
-            return  # our last word is said
+        if self._closing:
+            return
         self.session.receive(data)
         if not self._asked:
             self._work()
@@ -89,8 +87,6 @@ class SubmissionProtocol(ESMTP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone. A relay under way is not broken off: its outcome is still worth knowing."""
         self._lost = True
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
         self._deadlines.stop()
         self._drop_message()
         self._log_out()
@@ -282,9 +278,8 @@ class SubmissionProtocol(ESMTP):
 
     def _hang_up(self) -> None:
         """Say the last word and close; a peer that does not close its side is cut off (Twisted issue 7926)."""
-        self._deadlines.stop()
         self._drop_message()
-        if self._lost or self._closing is not None:
+        if self._lost or self._closing:
             return
         output = self.session.take_output()
         last_word = output.rstrip().rpartition(b"\r\n")[2].decode("ascii")
@@ -292,7 +287,8 @@ class SubmissionProtocol(ESMTP):
             self._host.report(SessionCut(self.session_id, self.peer, last_word))
         self.transport.write(output)
         self.transport.loseConnection()
-        self._closing = self._host.clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)
+        self._closing = True
+        self._deadlines.close(self.transport.abortConnection)
 
     def _report_failure(self, trace: str) -> None:
         self.session.shut(replies.LOCAL_ERROR._replace(code=421))

@@ -1,11 +1,11 @@
-"""Deadlines of many exchanges over one delayed call."""
+"""Deadlines of many over one delayed call."""
 
 from __future__ import annotations
 
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.http_deadlines import Deadlines
+from gateway.deadlines import Deadlines
 
 
 @pytest.fixture
@@ -57,6 +57,15 @@ def test_one_that_passes_may_end_others_and_begin_new_ones(clock):
     assert passed == ["first", "between", "third"]
     clock.advance(4)
     assert passed[3:] == ["fourth"]
+
+
+def test_with_whole_seconds_all_that_pass_within_one_pass_together_at_its_end(clock):
+    deadlines, passed = Deadlines(clock, whole_seconds=True), []
+    clock.advance(0.25)
+    for seconds in (1, 1.5, 1.75, 2):
+        deadlines.begin(seconds, lambda seconds=seconds: passed.append((seconds, clock.seconds())))
+    clock.pump([0.125] * 24)
+    assert passed == [(1, 2.0), (1.5, 2.0), (1.75, 2.0), (2, 3.0)]
 
 
 def test_stop_leaves_no_delayed_call(clock):

@@ -1,27 +1,37 @@
-"""Deadlines of many exchanges with one delayed call: nearly all end long before, and then nothing has to be undone."""
+"""Deadlines of many with one delayed call: nearly all end long before, and then nothing has to be undone.
+
+A delayed call for each would make the reactor's heap long, and every call of a turn has to find its place in it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Deadlines:
-    """Calls what is to expire when its time has come, unless it was taken out before."""
+    """Calls what is to expire when its time has come, unless it was taken out before.
 
-    def __init__(self, clock: IReactorTime) -> None:
+    whole_seconds: at the next whole second of the clock, so that thousands are looked through once a second at most.
+    """
+
+    def __init__(self, clock: IReactorTime, *, whole_seconds: bool = False) -> None:
         self._clock = clock
+        self._whole_seconds = whole_seconds
         self._waiting: dict[Deadline, float] = {}
         self._call: IDelayedCall | None = None
 
     def begin(self, seconds: float, expire: Callable[[], None]) -> Deadline:
         """Call expire after so many seconds."""
         deadline = Deadline(self, expire)
-        self._waiting[deadline] = at = self._clock.seconds() + seconds
+        now = self._clock.seconds()
+        at = math.ceil(now + seconds) if self._whole_seconds else now + seconds
+        self._waiting[deadline] = at
         if self._call is None or self._call.getTime() > at:
             self.stop()
-            self._call = self._clock.callLater(seconds, self._look)
+            self._call = self._clock.callLater(at - now, self._look)
         return deadline
 
     def end(self, deadline: Deadline) -> None:

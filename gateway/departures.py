@@ -84,11 +84,12 @@ class Departures:
         self._routes = routes
         self._can = {name: entry.vendor.can for name, entry in vendors.items()}
         self._own_routes = {name: Route((name,)) for name in vendors}
+        routed = max((vendors[name].vendor.message_octets for route in routes for name in route.vendors), default=0)
+        self._message_octets = {name: max(routed, entry.vendor.message_octets) for name, entry in vendors.items()}
 
     def message_octets(self, account: Account) -> int:
         """The largest message that any vendor takes by which this account's mail may leave."""
-        names = {account.vendor, *(name for route in self._routes for name in route.vendors)}
-        return max(self._vendors[name].vendor.message_octets for name in names)
+        return self._message_octets[account.vendor]
 
     @property
     def shared(self) -> frozenset[str]:

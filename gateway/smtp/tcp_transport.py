@@ -7,7 +7,6 @@ client up on our processor, while the next session's octets wait.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
@@ -74,9 +73,10 @@ class PromptServer(Server):
             return
         sent = 0
         if not self._waiting and self.producer is None:
-            # The socket is full, or gone: the reactor meets that again, and does what it always does
-            with contextlib.suppress(OSError):
+            try:
                 sent = self.socket.send(data)
+            except OSError:
+                sent = 0  # the socket is full, or gone: the reactor meets that again, and does what it always does
         if sent < len(data):
             super().write(data[sent:])  # type: ignore[no-untyped-call]  # Twisted's is untyped
 

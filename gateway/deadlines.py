@@ -22,6 +22,7 @@ class Deadlines:
         self._whole_seconds = whole_seconds
         self._waiting: dict[Deadline, float] = {}
         self._call: IDelayedCall | None = None
+        self._call_at = 0.0  # as it was meant: the reactor's own figure is some microseconds later
 
     def begin(self, seconds: float, expire: Callable[[], None]) -> Deadline:
         """Call expire after so many seconds."""
@@ -29,9 +30,8 @@ class Deadlines:
         now = self._clock.seconds()
         at = math.ceil(now + seconds) if self._whole_seconds else now + seconds
         self._waiting[deadline] = at
-        if self._call is None or self._call.getTime() > at:
-            self.stop()
-            self._call = self._clock.callLater(at - now, self._look)
+        if self._call is None or self._call_at > at:
+            self._look_at(at, now)
         return deadline
 
     def end(self, deadline: Deadline) -> None:
@@ -47,15 +47,19 @@ class Deadlines:
     def _look(self) -> None:
         self._call = None
         now = self._clock.seconds()
-        for deadline in [one for one, at in self._waiting.items() if at <= now]:
-            if self._waiting.pop(deadline, None) is not None:  # expiring one may end others
-                deadline.pass_by()
-        if self._waiting:
-            next_at = min(self._waiting.values())
-            if self._call is None:  # else expiring one has begun another
-                self._call = self._clock.callLater(max(0.0, next_at - now), self._look)
-            elif self._call.getTime() > next_at:
-                self._call.reset(max(0.0, next_at - now))
+        try:
+            for deadline in [one for one, at in self._waiting.items() if at <= now]:
+                if self._waiting.pop(deadline, None) is not None:  # expiring one may end others
+                    deadline.pass_by()
+        finally:  # a fault of one must not keep the others waiting
+            next_at = min(self._waiting.values(), default=math.inf)
+            if next_at < math.inf and (self._call is None or self._call_at > next_at):  # one may have begun another
+                self._look_at(next_at, now)
+
+    def _look_at(self, at: float, now: float) -> None:
+        self.stop()
+        self._call = self._clock.callLater(max(0.0, at - now), self._look)
+        self._call_at = at
 
 
 class Deadline:

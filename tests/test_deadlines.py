@@ -68,6 +68,34 @@ def test_with_whole_seconds_all_that_pass_within_one_pass_together_at_its_end(cl
     assert passed == [(1, 2.0), (1.5, 2.0), (1.75, 2.0), (2, 3.0)]
 
 
+def test_a_fault_of_one_does_not_keep_the_others_waiting(clock):
+    deadlines, passed = Deadlines(clock), []
+    deadlines.begin(1, lambda: 1 / 0)
+    deadlines.begin(1, lambda: passed.append("same"))
+    deadlines.begin(2, lambda: passed.append("later"))
+    with pytest.raises(ZeroDivisionError):
+        clock.advance(1)
+    clock.pump([0, 1])
+    assert passed == ["same", "later"]
+
+
+def test_a_deadline_at_the_time_of_the_delayed_call_needs_no_other(clock):
+    class LateReactor(Clock):
+        """Takes a while between being asked and looking at its clock, as reactors do."""
+
+        def callLater(self, delay, *called):
+            made.append(delay)
+            self.rightNow += 0.001
+            return super().callLater(delay, *called)
+
+    made, late = [], LateReactor()
+    late.advance(0.5)
+    deadlines = Deadlines(late, whole_seconds=True)
+    for _ in range(10):
+        deadlines.begin(5, lambda: None)
+    assert len(made) == 1
+
+
 def test_stop_leaves_no_delayed_call(clock):
     deadlines = Deadlines(clock)
     deadlines.begin(1, lambda: None)

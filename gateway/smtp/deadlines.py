@@ -77,6 +77,11 @@ class SessionDeadlines:
         self.stop()
         self._deadline = self._deadlines.begin(CLOSE_SECONDS, abort)
 
+    def end(self) -> None:
+        """The connection is gone. We let go of whom we would tell, which has us: the collector comes seldom."""
+        self.stop()
+        self._expire = _to_nobody
+
     def stop(self) -> None:
         """The session is over."""
         if self._deadline is not None:
@@ -99,3 +104,7 @@ class SessionDeadlines:
         else:
             self.stop()
             self._expire(replies.TIMED_OUT if idle_at <= now else replies.SESSION_TOO_LONG)
+
+
+def _to_nobody(_: Reply) -> None:
+    """Nobody is left to hear of it."""

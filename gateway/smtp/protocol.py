@@ -90,7 +90,7 @@ class SubmissionProtocol(ESMTP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone. A relay under way is not broken off: its outcome is still worth knowing."""
         self._lost = True
-        self._deadlines.stop()
+        self._deadlines.end()
         self._drop_message()
         self._log_out()
         self._host.session_ended(self)

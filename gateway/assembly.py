@@ -133,7 +133,7 @@ class Assembly:
         factory = SubmissionFactory(self._portals.receptions(listener), contexts, shared, implicit_tls=implicit)
         wire: IProtocolFactory = factory
         if contexts and implicit:
-            wire = TlsFirstFactory(TlsFactory(contexts, factory), factory, reactor)
+            wire = TlsFirstFactory(TlsFactory(contexts, factory), factory)
         if listener.proxy_protocol:
             wire = ProxyFactory(wire, proxy_networks(listener), reactor, report)
         return Front(listener, factory, wire, watched)

@@ -19,10 +19,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed
 
 from gateway import __version__
+from gateway.deadlines import Deadlines
 from gateway.http_agent import KeepingAgent
 from gateway.http_answer import BadAnswerError
 from gateway.http_body import BodyProducer, CappedBody, RequestBody
-from gateway.http_deadlines import Deadlines
 from gateway.http_endpoints import VerifiedEndpoints
 from gateway.http_tls import VerifiedHttps
 from gateway.vendor import ApiAnswer, ApiRequest, NoAnswer

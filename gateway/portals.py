@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,7 +79,8 @@ class Portals:
             BearerChecker(key_logins),
             CertificateChecker(self.proofs, accounts),
         ]
-        realm = SubmissionRealm(lambda account: self.make_delivery(_placed(account, listener, stream)))
+        with_mailboxes = [one for one in spoken if load(one).dialect.mailboxes]
+        realm = SubmissionRealm(lambda account: self.make_delivery(_placed(account, listener, stream, with_mailboxes)))
         return Portal(realm, checkers)
 
     def _dialect_of(self, vendor: str, spoken: tuple[str, ...]) -> str:
@@ -133,9 +134,12 @@ class Portals:
         return MailboxChecker(dialect, name, ask_host, self.answers, has_key=has_key)
 
 
-def _placed(account: Account, listener: Listener, stream: str) -> Account:
-    """The account as it came in on this listener, where messages that name no stream have this one."""
-    has_mailbox = load(account.dialect).dialect.mailboxes and "@" in account.user_name
+def _placed(account: Account, listener: Listener, stream: str, with_mailboxes: Collection[str]) -> Account:
+    """The account as it came in on this listener, where messages that name no stream have this one.
+
+    with_mailboxes: the dialects whose users may have one, and then send from it alone.
+    """
+    has_mailbox = account.dialect in with_mailboxes and "@" in account.user_name
     return replace(
         account,
         listener=listener.name or listener.endpoint,

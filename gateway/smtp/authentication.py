@@ -7,25 +7,27 @@ from collections.abc import Callable
 from gateway.outcome import Reply
 from gateway.smtp import events, replies, sasl
 from gateway.smtp.conversation import Conversation, State
+from gateway.smtp.extensions import Situation
 from gateway.smtp.grammar import GrammarError, upper_ascii
 from gateway.smtp.mechanisms.exchange import Circumstances, Lookup, SaslError
 
 
 def start(conversation: Conversation, argument: str) -> None:
     """AUTH mechanism [initial-response]; GrammarError with the reply where it is not allowed or not understood."""
-    _check_allowed(conversation)
+    at = conversation.situation()
+    _check_allowed(conversation, at)
     name, _, initial = argument.partition(" ")
     if not name:
         raise GrammarError(replies.SYNTAX_ERROR)
-    name, offered = upper_ascii(name), conversation.situation().mechanisms
+    name, offered = upper_ascii(name), at.mechanisms
     if name not in offered:
         raise GrammarError(replies.MECHANISM_UNKNOWN)
     # RFC 4954 §4: a lone "=" is an initial response of no octets
     response = _decode(b"" if initial == "=" else initial.encode()) if initial else None
-    circumstances = Circumstances(
-        conversation.rules.hostname, conversation.new_nonce(), conversation.channel(), offers_plus=sasl.PLUS in offered
-    )
-    exchange = sasl.MECHANISMS[name].exchange(response, circumstances)
+    mechanism = sasl.MECHANISMS[name]
+    nonce = "" if mechanism.shows_password else conversation.new_nonce()
+    circumstances = Circumstances(at.rules.hostname, nonce, at.channel, offers_plus=sasl.PLUS in offered)
+    exchange = mechanism.exchange(response, circumstances)
     conversation.mechanism = name
     conversation.exchange = exchange
     _step(conversation, lambda: next(exchange))
@@ -73,12 +75,12 @@ def _end_refusal(conversation: Conversation, reply: Reply) -> None:
     conversation.count_failed_login(conversation.rules.limits.failed_logins, replies.TOO_MANY_LOGINS)
 
 
-def _check_allowed(conversation: Conversation) -> None:
+def _check_allowed(conversation: Conversation, at: Situation) -> None:
     if conversation.state is State.TRANSACTION:
         raise GrammarError(replies.AUTH_IN_TRANSACTION)
     if conversation.authenticated:
         raise GrammarError(replies.AUTHENTICATED_ALREADY)
-    if not conversation.situation().may_log_in:
+    if not at.may_log_in:
         raise GrammarError(replies.TLS_FIRST)
     if not conversation.extended:
         raise GrammarError(replies.HELLO_FIRST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 
@@ -74,7 +74,7 @@ class Conversation:
         self.state_after_chunk = State.READY
         self.data_open = False
         self.verb = UNASKED
-        self.replies: Counter[tuple[str, int]] = Counter()
+        self.replies: dict[tuple[str, int], int] = {}
         self.last_word: Reply | None = None
         self._errors = 0
         self._failed_logins = 0
@@ -82,7 +82,8 @@ class Conversation:
     def write(self, reply: Reply) -> None:
         """Add a reply to the output."""
         self.output.append(write_reply(reply, enhanced=self.rules.enhanced))
-        self.replies[self.verb, reply.code] += 1
+        counted = (self.verb, reply.code)
+        self.replies[counted] = self.replies.get(counted, 0) + 1
 
     def ask(self, event: events.Event) -> None:
         """Bring an event before the world outside."""
@@ -90,11 +91,8 @@ class Conversation:
 
     def situation(self) -> Situation:
         """Where the session stands, for the extensions."""
-        return Situation(self.rules, self.secure, self.authenticated, self.channel())
-
-    def channel(self) -> SecureChannel:
-        """What TLS tells of the connection, for SASL."""
-        return SecureChannel(self.channel_bindings, self.certificate_name)
+        channel = SecureChannel(self.channel_bindings, self.certificate_name)
+        return Situation(self.rules, self.secure, self.authenticated, channel)
 
     def greeted(self, hello_name: str, *, extended: bool) -> None:
         """EHLO or HELO: whatever was open is given up (RFC 5321 §4.1.4)."""

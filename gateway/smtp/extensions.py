@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from gateway.outcome import Cause, Reply
 from gateway.quickly import quickly_made
@@ -12,7 +14,7 @@ from gateway.smtp import replies
 from gateway.smtp.grammar import GrammarError, PathArgument, upper_ascii
 from gateway.smtp.limits import Limits
 from gateway.smtp.mechanisms.exchange import SecureChannel
-from gateway.smtp.sasl import offered
+from gateway.smtp.sasl import KEPT_OFFERS, offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +54,62 @@ class Situation:
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The SASL mechanisms that can be used here."""
-        passwords = self.secure or self.rules.clear_passwords
-        return offered(self.rules.mechanisms, self.channel, passwords=passwords)
+        return offered(
+            self.rules.mechanisms,
+            passwords=self.secure or self.rules.clear_passwords,
+            bindings=bool(self.channel.bindings),
+            certificate=self.channel.certificate_name is not None,
+        )
 
 
-# Each entry gives its EHLO line, or None where the situation does not offer it.
-EXTENSIONS: tuple[Callable[[Situation], str | None], ...] = (
-    lambda at: "PIPELINING",  # RFC 2920
-    lambda at: f"SIZE {at.rules.limits.message_octets}",  # RFC 1870
-    lambda at: "8BITMIME",  # RFC 6152
-    lambda at: "SMTPUTF8",  # RFC 6531
-    lambda at: "CHUNKING",  # RFC 3030 §2
-    lambda at: "BINARYMIME",  # RFC 3030 §3
-    lambda at: "DSN",  # RFC 3461
-    lambda at: (
-        f"LIMITS MAILMAX={at.rules.limits.messages_per_session} RCPTMAX={at.rules.limits.recipients}"
-    ),  # RFC 9422
-    lambda at: "ENHANCEDSTATUSCODES" if at.rules.enhanced else None,  # RFC 2034
-    lambda at: "STARTTLS" if at.rules.offers_tls and not at.secure else None,  # RFC 3207
-    lambda at: "AUTH " + " ".join(at.mechanisms) if at.may_log_in and at.mechanisms else None,  # RFC 4954
+class Offer(NamedTuple):
+    """What the reply to EHLO depends on: settings, and a few states of a session."""
+
+    hostname: str
+    message_octets: int
+    messages_per_session: int
+    recipients: int
+    enhanced: bool
+    starttls: bool
+    mechanisms: tuple[str, ...]
+
+
+# Each entry gives its EHLO line, or None where it is not on offer.
+EXTENSIONS: tuple[Callable[[Offer], str | None], ...] = (
+    lambda offer: "PIPELINING",  # RFC 2920
+    lambda offer: f"SIZE {offer.message_octets}",  # RFC 1870
+    lambda offer: "8BITMIME",  # RFC 6152
+    lambda offer: "SMTPUTF8",  # RFC 6531
+    lambda offer: "CHUNKING",  # RFC 3030 §2
+    lambda offer: "BINARYMIME",  # RFC 3030 §3
+    lambda offer: "DSN",  # RFC 3461
+    lambda offer: f"LIMITS MAILMAX={offer.messages_per_session} RCPTMAX={offer.recipients}",  # RFC 9422
+    lambda offer: "ENHANCEDSTATUSCODES" if offer.enhanced else None,  # RFC 2034
+    lambda offer: "STARTTLS" if offer.starttls else None,  # RFC 3207
+    lambda offer: "AUTH " + " ".join(offer.mechanisms) if offer.mechanisms else None,  # RFC 4954
 )
 
 
-def hello_text(situation: Situation) -> str:
+def hello_text(at: Situation) -> str:
     """The text of the reply to EHLO: our name, then a keyword line for each extension offered (RFC 5321 §4.1.1.1)."""
-    lines = (entry(situation) for entry in EXTENSIONS)
-    return "\n".join([situation.rules.hostname, *(line for line in lines if line)])
+    rules, limits = at.rules, at.rules.limits
+    return _hello_text(
+        Offer(
+            rules.hostname,
+            limits.message_octets,
+            limits.messages_per_session,
+            limits.recipients,
+            rules.enhanced,
+            rules.offers_tls and not at.secure,
+            at.mechanisms if at.may_log_in else (),
+        )
+    )
+
+
+@lru_cache(KEPT_OFFERS)
+def _hello_text(offer: Offer) -> str:
+    lines = (entry(offer) for entry in EXTENSIONS)
+    return "\n".join([offer.hostname, *(line for line in lines if line)])
 
 
 def check_mail_parameters(argument: PathArgument, limits: Limits) -> None:

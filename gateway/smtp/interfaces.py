@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReacto
 from twisted.mail.smtp import IMessage
 from zope.interface import Attribute
 
+from gateway.deadlines import Deadlines
 from gateway.events import Reporter
 from gateway.smtp.reception import Receptions
 
@@ -43,6 +44,7 @@ class SessionHost(Protocol):
     receptions: Receptions
     contexts: IOpenSSLServerConnectionCreator | None
     clock: IReactorTime
+    deadlines: Deadlines
     report: Reporter
     failed_logins: FailedLogins
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.mail.smtp import SMTPFactory
 
+from gateway.deadlines import Deadlines
 from gateway.events import Reporter, SessionEnded
 from gateway.smtp import replies
 from gateway.smtp.endings import ending
@@ -33,7 +33,7 @@ class SessionCount:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._peers: Counter[str] = Counter()
+        self._peers: dict[str, int] = {}
         self._total = 0
         self.here = 0
         self.opened = 0
@@ -42,7 +42,7 @@ class SessionCount:
     def enter(self, peer: str) -> bool:
         """Count a session; False when it is one too many, and then it must still leave()."""
         self._change_here(peer, 1)
-        return self._total <= self._limits.sessions and self._peers[peer] <= self._limits.sessions_per_address
+        return self._total <= self._limits.sessions and self._peers.get(peer, 0) <= self._limits.sessions_per_address
 
     def change_limits(self, limits: Limits) -> None:
         """From now on these limits hold; who is in stays in."""
@@ -61,7 +61,7 @@ class SessionCount:
         """So many more sessions of this address are in another process; fewer, when negative."""
         self._total += change
         self.opened += max(0, change)
-        self._peers[peer] += change
+        self._peers[peer] = self._peers.get(peer, 0) + change
         if not self._peers[peer]:
             del self._peers[peer]
 
@@ -102,6 +102,7 @@ class SubmissionFactory(SMTPFactory):
         self.receptions = receptions
         self.contexts = contexts
         self.clock = shared.clock
+        self.deadlines = Deadlines(shared.clock, whole_seconds=True)
         self.report = shared.report
         self.failed_logins = shared.failed_logins
         self._implicit_tls = implicit_tls

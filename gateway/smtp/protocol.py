@@ -6,11 +6,11 @@ Nothing of the stock parser runs. What is kept of Twisted is its shape: the fact
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.mail.smtp import ESMTP
 from twisted.python.failure import Failure
@@ -21,7 +21,7 @@ from gateway.events import Failed, SessionCut
 from gateway.outcome import Reply
 from gateway.smtp import events, replies
 from gateway.smtp.channel_binding import channel_bindings
-from gateway.smtp.deadlines import Deadlines
+from gateway.smtp.deadlines import SessionDeadlines
 from gateway.smtp.interfaces import SessionHost
 from gateway.smtp.logins import Logins
 from gateway.smtp.session import Session
@@ -30,7 +30,9 @@ from gateway.smtp.transactions import Transactions, refusal
 from gateway.tls import session_tls
 
 UNREAD_OCTETS = 64 * 1024  # what may wait while a reply is pending, then the transport is paused: one read of it
-CLOSE_SECONDS = 5  # for the peer to close its side after our last word, then the connection is aborted
+
+Answer: TypeAlias = Reply | Awaitable[Reply | None]
+Ask: TypeAlias = "Callable[[SubmissionProtocol, Any], Answer]"
 
 
 @implementer(IHandshakeListener)
@@ -41,23 +43,22 @@ class SubmissionProtocol(ESMTP):
 
     def __init__(self, host: SessionHost, session: Session, session_id: str, peer: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's is untyped
-        self.session = session
-        self.session_id, self.peer = session_id, peer
+        self.session, self.session_id, self.peer = session, session_id, peer
         self.tls = ""  # in words, once it is up
         self.draining = self._working = self._paused = self._lost = False
+        self._asked = self._closing = False  # an answer is being waited for; our last word is said
         self._host = host
         self._logins = Logins(host, session_id, peer)
-        self._transactions: Transactions | None = None  # once somebody has logged in
+        self._transactions: Any = None  # Transactions once somebody has logged in; the session asks for none before
         self._logout: Callable[[], None] | None = None
         self._message: Any = None
-        self._asked = False  # an answer is being waited for
-        self._closing: IDelayedCall | None = None
-        self._deadlines = Deadlines(host.clock, session.rules.limits, self.expire)
+        self._deadlines = SessionDeadlines(host.deadlines, host.clock, session.rules.limits, self.expire)
 
     # -- what Twisted calls
 
     def connectionMade(self) -> None:
         """Greet, and start the conversation."""
+        self._deadlines.begin()
         if self.session.secure:
             self._deadlines.handshake()
         self.session.greet()
@@ -77,8 +78,8 @@ class SubmissionProtocol(ESMTP):
 
     def dataReceived(self, data: bytes) -> None:
         """Feed the session, and answer what it makes of it, unless an answer is being waited for."""
-        if self._closing is not None:
-            return  # our last word is said
+        if self._closing:
+            return
         self.session.receive(data)
         if not self._asked:
             self._work()
@@ -89,9 +90,7 @@ class SubmissionProtocol(ESMTP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone. A relay under way is not broken off: its outcome is still worth knowing."""
         self._lost = True
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
-        self._deadlines.stop()
+        self._deadlines.end()
         self._drop_message()
         self._log_out()
         self._host.session_ended(self)
@@ -123,10 +122,9 @@ class SubmissionProtocol(ESMTP):
             self._working = False
 
     def _converse(self) -> None:
-        next_event = self.session.next_event
         while not self._asked:
-            event = None if self._lost else next_event()
-            if self._lost or isinstance(event, events.Hangup):
+            event = None if self._lost else self.session.next_event()
+            if self._lost or type(event) is events.Hangup:
                 self._hang_up()
                 return
             if event is not None:
@@ -153,46 +151,42 @@ class SubmissionProtocol(ESMTP):
         return True
 
     def _meet(self, event: events.Event) -> None:
-        if isinstance(event, events.MailData):
+        ask = ASKED.get(type(event))
+        if ask is not None:
+            self._answer(event, ask)
+        elif isinstance(event, events.MailData):
             if self._message is not None:
                 self._message.chunkReceived(event.octets)
         elif isinstance(event, events.MailDataDropped):
             self._drop_message()
-        elif isinstance(event, events.TlsWanted):
-            self._start_tls()
         else:
-            self._answer(event)
+            self._start_tls()
 
-    def _answer(self, event: events.Event) -> None:
+    def _answer(self, event: events.Event, ask: Ask) -> None:
         """Ask the avatar, and tell the client what it says, at once or when its Deferred fires."""
-        self._deadlines.busy()
-        answer: Reply | Awaitable[Reply | None]
+        answer: Answer
         try:
-            answer = self._ask(event)
+            answer = ask(self, event)
         except Exception as fault:
             answer = self._reply_to(fault)
         if isinstance(answer, Reply):
-            self._tell(event, answer)
-        else:
-            self._asked = True
-            Deferred.fromCoroutine(self._answer_later(event, answer)).addErrback(
-                lambda failure: self._report_failure(failure.getTraceback())
-            )
+            self.session.answer(answer)
+            return
+        self._asked = True
+        self._deadlines.busy()
+        Deferred.fromCoroutine(self._answer_later(answer)).addErrback(
+            lambda failure: self._report_failure(failure.getTraceback())
+        )
 
-    async def _answer_later(self, event: events.Event, answer: Awaitable[Reply | None]) -> None:
+    async def _answer_later(self, answer: Awaitable[Reply | None]) -> None:
         try:
             reply = await answer
         except Exception as fault:
             reply = self._reply_to(fault)
-        self._tell(event, reply)
-        self._asked = False
-        self._work()
-
-    def _tell(self, event: events.Event, reply: Reply | None) -> None:
-        if isinstance(event, events.MailDataEnd):
-            self._message = None
         if reply is not None:
             self.session.answer(reply)
+        self._asked = False
+        self._work()
 
     def _reply_to(self, fault: Exception) -> Reply:
         """Whatever goes wrong is temporary to the client, unless it says otherwise itself."""
@@ -202,25 +196,27 @@ class SubmissionProtocol(ESMTP):
         self._host.report(Failed(self.session_id, "".join(traceback.format_exception(fault))))
         return replies.LOCAL_ERROR
 
-    def _ask(self, event: events.Event) -> Reply | Awaitable[Reply | None]:
-        transactions = cast(Transactions, self._transactions)  # the session asks for none before a login
-        match event:
-            case events.ReversePath():
-                return transactions.begin(event, self.session.hello_name)
-            case events.ForwardPath():
-                return transactions.add(event)
-            case events.MailDataWanted():
-                self._message = transactions.make_message()
-                self._deadlines.data_began()
-                return replies.START_MAIL_INPUT
-            case events.LookupWanted():
-                return self._look_up(event)
-            case events.LoginWanted():
-                return self._log_in(event)
-            case _:
-                return self._end_message()
-
     # -- one method an event
+
+    def _begin(self, event: events.ReversePath) -> Answer:
+        answer: Answer = self._transactions.begin(event, self.session.hello_name)
+        return answer
+
+    def _add(self, event: events.ForwardPath) -> Answer:
+        answer: Answer = self._transactions.add(event)
+        return answer
+
+    def _make_message(self, _: events.MailDataWanted) -> Reply:
+        self._message = self._transactions.make_message()
+        self._deadlines.data_began()
+        return replies.START_MAIL_INPUT
+
+    def _end_message(self, _: events.MailDataEnd) -> Awaitable[Reply]:
+        message, self._message = self._message, None
+        self._deadlines.data_ended()
+        self._flush()
+        answer: Awaitable[Reply] = message.eomReceived()
+        return answer
 
     def _start_tls(self) -> None:
         self._flush()
@@ -241,13 +237,6 @@ class SubmissionProtocol(ESMTP):
         if self._lost:
             self._log_out()
         return replies.AUTHENTICATED
-
-    def _end_message(self) -> Awaitable[Reply]:
-        self._deadlines.data_ended()
-        self._flush()
-        message, self._message = self._message, None
-        answer: Awaitable[Reply] = message.eomReceived()
-        return answer
 
     # -- small steps
 
@@ -282,9 +271,8 @@ class SubmissionProtocol(ESMTP):
 
     def _hang_up(self) -> None:
         """Say the last word and close; a peer that does not close its side is cut off (Twisted issue 7926)."""
-        self._deadlines.stop()
         self._drop_message()
-        if self._lost or self._closing is not None:
+        if self._lost or self._closing:
             return
         output = self.session.take_output()
         last_word = output.rstrip().rpartition(b"\r\n")[2].decode("ascii")
@@ -292,9 +280,21 @@ class SubmissionProtocol(ESMTP):
             self._host.report(SessionCut(self.session_id, self.peer, last_word))
         self.transport.write(output)
         self.transport.loseConnection()
-        self._closing = self._host.clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)
+        self._closing = True
+        self._deadlines.close(self.transport.abortConnection)
 
     def _report_failure(self, trace: str) -> None:
         self.session.shut(replies.LOCAL_ERROR._replace(code=421))
         self._hang_up()
         self._host.report(Failed(self.session_id, trace))
+
+
+ASKED: Mapping[type[events.Event], Ask] = {
+    events.ReversePath: SubmissionProtocol._begin,
+    events.ForwardPath: SubmissionProtocol._add,
+    events.MailDataWanted: SubmissionProtocol._make_message,
+    events.MailDataEnd: SubmissionProtocol._end_message,
+    events.LoginWanted: SubmissionProtocol._log_in,
+    events.LookupWanted: SubmissionProtocol._look_up,
+}
+"""What the avatar or the portal is asked, by event."""

@@ -6,18 +6,20 @@ A mechanism only reads; whether the login is good is asked outside. A new one is
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.smtp.mechanisms.bearer import OAUTHBEARER_REFUSAL, XOAUTH2_REFUSAL, oauthbearer, xoauth2
 from gateway.smtp.mechanisms.cram_md5 import cram_md5
 from gateway.smtp.mechanisms.digest_md5 import digest_md5
-from gateway.smtp.mechanisms.exchange import Begin, Needs, SaslError, SecureChannel
+from gateway.smtp.mechanisms.exchange import Begin, Needs, SaslError
 from gateway.smtp.mechanisms.external import external
 from gateway.smtp.mechanisms.password import login, plain
 from gateway.smtp.mechanisms.scram import scram_sha_256, scram_sha_256_plus
 
 PLUS = "SCRAM-SHA-256-PLUS"
+KEPT_OFFERS = 128  # a handful for each listener and dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +27,23 @@ class Mechanism:
     """One mechanism.
 
     exchange begins it. shows_password: who reads the wire can log in with it, so without TLS it is offered only where
-    the listener allows that. needs: what the credential store must hold. fits tells of a channel whether it can be had
-    there at all. refusal is the challenge that goes before the reply to a refused login; most have none.
+    the listener allows that. needs: what the credential store must hold. needs_bindings, needs_certificate: it can be
+    had only where TLS gives channel bindings, or the client has shown a certificate. refusal is the challenge that goes
+    before the reply to a refused login; most have none.
     """
 
     exchange: Begin
     shows_password: bool
     needs: Needs
-    fits: Callable[[SecureChannel], bool] = lambda _: True
+    needs_bindings: bool = False
+    needs_certificate: bool = False
     refusal: bytes = b""
 
 
 MECHANISMS: Mapping[str, Mechanism] = {
-    PLUS: Mechanism(
-        scram_sha_256_plus, shows_password=False, needs=Needs.SCRAM_VERIFIER, fits=lambda at: bool(at.bindings)
-    ),
+    PLUS: Mechanism(scram_sha_256_plus, shows_password=False, needs=Needs.SCRAM_VERIFIER, needs_bindings=True),
     "SCRAM-SHA-256": Mechanism(scram_sha_256, shows_password=False, needs=Needs.SCRAM_VERIFIER),
-    "EXTERNAL": Mechanism(
-        external, shows_password=False, needs=Needs.NAME, fits=lambda at: at.certificate_name is not None
-    ),
+    "EXTERNAL": Mechanism(external, shows_password=False, needs=Needs.NAME, needs_certificate=True),
     "OAUTHBEARER": Mechanism(oauthbearer, shows_password=True, needs=Needs.NOTHING, refusal=OAUTHBEARER_REFUSAL),
     "XOAUTH2": Mechanism(xoauth2, shows_password=True, needs=Needs.NOTHING, refusal=XOAUTH2_REFUSAL),
     "PLAIN": Mechanism(plain, shows_password=True, needs=Needs.HASH),
@@ -53,10 +53,21 @@ MECHANISMS: Mapping[str, Mechanism] = {
 }
 
 
-def offered(names: Iterable[str], channel: SecureChannel, *, passwords: bool) -> tuple[str, ...]:
-    """Those of the names that can be had on this channel; passwords: whether one may be shown there."""
+@lru_cache(KEPT_OFFERS)
+def offered(names: tuple[str, ...], *, passwords: bool, bindings: bool, certificate: bool) -> tuple[str, ...]:
+    """Those of the names that can be had on a channel.
+
+    passwords: whether one may be shown there; bindings, certificate: whether there are channel bindings, and a verified
+    client certificate.
+    """
     known = ((name, MECHANISMS[name]) for name in names)
-    return tuple(name for name, one in known if one.fits(channel) and (passwords or not one.shows_password))
+    return tuple(
+        name
+        for name, one in known
+        if (passwords or not one.shows_password)
+        and (bindings or not one.needs_bindings)
+        and (certificate or not one.needs_certificate)
+    )
 
 
 def decode_response(line: bytes) -> bytes:

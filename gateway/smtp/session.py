@@ -22,7 +22,7 @@ TLS_HANDSHAKE_RECORD = b"\x16\x03"  # how a TLS client begins; no command does (
 
 IN_TRANSACTION = (State.TRANSACTION, State.MAIL_DATA, State.CHUNK)
 SASL_EVENTS = (events.LoginWanted, events.LookupWanted)
-UNANSWERED = (events.MailData, events.MailDataDropped, events.Hangup)
+UNANSWERED = frozenset({events.MailData, events.MailDataDropped, events.Hangup})
 
 
 class Session:
@@ -119,8 +119,9 @@ class Session:
 
     def receive(self, octets: bytes) -> None:
         """Take octets from the client. After the hangup they are ignored."""
-        if self.state is not State.CLOSED:
-            self._conversation.lines.append(octets)
+        conversation = self._conversation
+        if conversation.state is not State.CLOSED:
+            conversation.lines.append(octets)
 
     def take_output(self) -> bytes:
         """The reply octets written since the last call."""
@@ -134,29 +135,27 @@ class Session:
         conversation = self._conversation
         ready = conversation.ready
         while not ready:
-            if self._pending is not None or conversation.state is State.CLOSED:
-                return None
-            if not self._read():
+            if self._pending is not None or not self._read(conversation):
                 return None
         event = ready.popleft()
-        if not isinstance(event, UNANSWERED):
+        if type(event) not in UNANSWERED:
             self._pending = event
         return event
 
     def answer(self, reply: Reply) -> None:
         """Answer the event that waits; the reply's code decides what becomes of the session."""
+        conversation = self._conversation
         event, self._pending = self._pending, None
-        if event is None or self.state is State.CLOSED:
+        if event is None:
             return  # shut while outside was thinking
         if reply.code == 421:
-            self._conversation.shut(reply)
+            conversation.shut(reply)
             return
         if isinstance(event, SASL_EVENTS):
-            authentication.settle(self._conversation, reply)
+            authentication.settle(conversation, reply)
             return
-        chunked = isinstance(event, events.MailDataWanted) and self.state is State.CHUNK
-        if not chunked:  # the reply to BDAT comes behind its chunk
-            self._conversation.write(reply)
+        if conversation.state is not State.CHUNK:  # the reply to BDAT comes behind its chunk
+            conversation.write(reply)
         self._settle(event, reply)
 
     def found(self, kept: object) -> None:
@@ -181,27 +180,29 @@ class Session:
 
     # -- octets to events; each reader tells whether it got anywhere
 
-    def _read(self) -> bool:
-        state = self._conversation.state
+    def _read(self, conversation: Conversation) -> bool:
+        state = conversation.state
         if state is State.MAIL_DATA:
-            return transfer.read_data(self._conversation)
+            return transfer.read_data(conversation)
         if state is State.CHUNK:
-            return transfer.read_chunk(self._conversation)
-        return self._read_line()
-
-    def _read_line(self) -> bool:
-        conversation = self._conversation
-        if not conversation.lines:
+            return transfer.read_chunk(conversation)
+        start = conversation.lines.peek(5)
+        if not start and not conversation.lines:
             return False  # as after each command that is not pipelined
-        if not self._heard and conversation.lines.peek(2) == TLS_HANDSHAKE_RECORD:
+        if not self._heard and start.startswith(TLS_HANDSHAKE_RECORD):
             conversation.shut(replies.TLS_ON_PLAIN_PORT)
             return True
+        limits = conversation.rules.limits
+        in_auth = state is State.AUTHENTICATING or start.upper() == b"AUTH "
+        return self._read_line(conversation, limits.auth_response_octets if in_auth else limits.command_octets)
+
+    def _read_line(self, conversation: Conversation, maximum_octets: int) -> bool:
         try:
-            line = conversation.lines.next_line(self._line_limit())
+            line = conversation.lines.next_line(maximum_octets)
             if line is None:
                 return False
             self._heard = True
-            self._obey_line(line)
+            self._obey_line(conversation, line)
         except EndlessLineError:
             conversation.shut(replies.LINE_TOO_LONG._replace(code=421, enhanced="4.5.0"))
         except GrammarError as error:
@@ -214,20 +215,15 @@ class Session:
         self._conversation.write(error.reply)
         self._conversation.count_error(self.rules.limits.protocol_errors, replies.TOO_MANY_ERRORS)
 
-    def _line_limit(self) -> int:
-        limits = self.rules.limits
-        in_auth = self.state is State.AUTHENTICATING or self._conversation.lines.peek(5).upper() == b"AUTH "
-        return limits.auth_response_octets if in_auth else limits.command_octets
-
-    def _obey_line(self, line: bytes) -> None:
+    def _obey_line(self, conversation: Conversation, line: bytes) -> None:
         self._commands += 1
-        if self._commands > self.rules.limits.commands_between_messages:
-            self._conversation.shut(replies.TOO_MANY_COMMANDS)
-        elif self.state is State.AUTHENTICATING:
-            authentication.respond(self._conversation, line)
+        if self._commands > conversation.rules.limits.commands_between_messages:
+            conversation.shut(replies.TOO_MANY_COMMANDS)
+        elif conversation.state is State.AUTHENTICATING:
+            authentication.respond(conversation, line)
         else:
-            self._conversation.verb = OTHER  # until it is known for one that we have
-            verbs.obey(self._conversation, parse_command(line))
+            conversation.verb = OTHER  # until it is known for one that we have
+            verbs.obey(conversation, parse_command(line))
 
     # -- answers to state
 

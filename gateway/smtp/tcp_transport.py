@@ -73,9 +73,10 @@ class PromptServer(Server):
             return
         sent = 0
         if not self._waiting and self.producer is None:
-            told = self.writeSomeData(data)
-            # From an error nothing is sent: the reactor meets it again, and ends the connection as it always does
-            sent = told if isinstance(told, int) else 0
+            try:
+                sent = self.socket.send(data)
+            except OSError:
+                sent = 0  # the socket is full, or gone: the reactor meets that again, and does what it always does
         if sent < len(data):
             super().write(data[sent:])  # type: ignore[no-untyped-call]  # Twisted's is untyped
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from gateway.deadlines import Deadline
 from gateway.smtp import replies
 from gateway.smtp.listener import SubmissionFactory
 from gateway.smtp.replies import write_reply
@@ -25,9 +26,9 @@ class TlsFirstFactory(Factory):
 
     noisy = False
 
-    def __init__(self, tls: TlsFactory, sessions: SubmissionFactory, clock: IReactorTime) -> None:
+    def __init__(self, tls: TlsFactory, sessions: SubmissionFactory) -> None:
         rules = sessions.receptions.default.rules
-        self.clock = clock
+        self.deadlines = sessions.deadlines
         # Nobody waits longer for the first octet than for a handshake, nor than for a command
         self.first_octet_seconds = min(rules.limits.handshake_seconds, rules.limits.idle_seconds)
         self.last_word = write_reply(replies.PLAIN_ON_TLS_PORT, enhanced=rules.enhanced)
@@ -57,12 +58,13 @@ class FirstOctet(Protocol):
     def __init__(self, factory: TlsFirstFactory, tls: Any) -> None:
         self._factory = factory
         self._tls = tls  # a TlsTransport; Twisted's methods in it have no types
-        self._deadline: IDelayedCall | None = None
+        self._deadline: Deadline | None = None
         self._refused = False
 
     def connectionMade(self) -> None:
         """Let the session begin: its greeting waits for TLS."""
-        self._deadline = self._factory.clock.callLater(self._factory.first_octet_seconds, self._refuse)
+        # Before the session's own, which may pass in the same second and would not tell the client why
+        self._deadline = self._factory.deadlines.begin(self._factory.first_octet_seconds, self._refuse)
         self._tls.makeConnection(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
@@ -89,6 +91,6 @@ class FirstOctet(Protocol):
         self.transport.loseConnection()
 
     def _stop_waiting(self) -> None:
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        self._deadline = None
+        if self._deadline is not None:
+            self._deadline.end()
+            self._deadline = None

@@ -27,7 +27,7 @@ RECORD_OCTETS = 16 * 1024  # what one record holds at most (RFC 8446 §5.1), and
 HEADER_OCTETS = 5  # of a record; the last two say how many follow
 BLOCK_OCTETS = 64 * 1024  # what OpenSSL is given at once: it never gives back the memory that it takes for that
 READ_OCTETS = 120 * 1024  # where a client sends much: a read costs 30 microseconds, and memory beyond 128 KiB a mmap(2)
-FLIGHT_OCTETS = 32 * 1024  # what is taken from OpenSSL at once; a handshake's answer with a long chain has less
+FLIGHT_OCTETS = 4 * 1024  # what is taken from OpenSSL at once: a reply, or the answer of a handshake with a usual chain
 
 
 class TlsFactory(Factory):
@@ -187,13 +187,15 @@ class TlsTransport(Protocol):
         alone = self._is_one_record(data)
         self._connection.bio_write(data)
         if not self._over and (self._up or self._shake_hands()):
-            self._decrypt(blocks, alone=alone)
+            self._decrypt(blocks, len(data) if alone else 0)
 
     def _is_one_record(self, data: bytes | memoryview) -> bool:
         """Whether these octets are one record, whole, and no other; counts where records end (RFC 8446 §5.1)."""
         end, length = self._to_record_end, len(data)
         if end is None:
             return False
+        if end == 0 and length > HEADER_OCTETS and data[3] * 256 + data[4] == length - HEADER_OCTETS:
+            return True  # as a command is
         start = end
         while end < length:
             if end + HEADER_OCTETS > length:  # cut within a header: this client is read in the general way from now on
@@ -222,14 +224,14 @@ class TlsTransport(Protocol):
             self._close()
         return True
 
-    def _decrypt(self, blocks: list[bytes], *, alone: bool) -> None:
+    def _decrypt(self, blocks: list[bytes], record_octets: int) -> None:
         """Add what the records received so far hold; the last may tell that there will be no more.
 
-        alone: it is one record, which is given whole, so that nothing is left to ask for.
+        record_octets: it is one record of that length, which is given whole, so that nothing is left to ask for.
         """
         try:
-            blocks.append(self._connection.recv(RECORD_OCTETS))
-            while not alone:
+            blocks.append(self._connection.recv(record_octets or RECORD_OCTETS))
+            while not record_octets:
                 blocks.append(self._connection.recv(RECORD_OCTETS))
         except SSL.WantReadError:
             pass

@@ -155,13 +155,13 @@ class Verb(NamedTuple):
     """What a verb does, the states in which it is obeyed, and the reply in the others."""
 
     function: Callable[[Conversation, str], None]
-    states: frozenset[State]
+    states: tuple[State, ...]  # few: to hash one would take longer than to look at them all
     otherwise: Reply
 
 
-_ANY = frozenset({State.GREETED, State.READY, State.TRANSACTION})
-_AFTER_HELLO = frozenset({State.READY, State.TRANSACTION})
-_IN_TRANSACTION = frozenset({State.TRANSACTION})
+_ANY = (State.GREETED, State.READY, State.TRANSACTION)
+_AFTER_HELLO = (State.READY, State.TRANSACTION)
+_IN_TRANSACTION = (State.TRANSACTION,)
 
 VERBS: Mapping[str, Verb] = {
     "EHLO": Verb(_ehlo, _ANY, replies.HELLO_FIRST),

@@ -64,7 +64,7 @@ class Listening:
         )
         wire = self.factory
         if kind == "implicit":
-            wire = TlsFirstFactory(TlsFactory(contexts, self.factory), self.factory, reactor)
+            wire = TlsFirstFactory(TlsFactory(contexts, self.factory), self.factory)
         self.port = reactor.listenTCP(0, wire, interface="127.0.0.1")
         send_promptly(self.port)
 

@@ -98,6 +98,12 @@ def test_a_listener_for_tls_1_3_alone_takes_it(gateway, files, listener, name):
         assert client.socket.version() == "TLSv1.3"
 
 
+@pytest.mark.parametrize("name", [None, "smtp.shop.example"])
+def test_tls_1_3_begins_with_the_cipher_whose_handshake_costs_least(gateway, files, name):
+    with greeted(gateway, "implicit", client_context(files, minimum=TLS13, checks=False), name) as client:
+        assert client.socket.cipher()[0] == "TLS_AES_128_GCM_SHA256"
+
+
 @pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"])
 def test_a_cipher_with_forward_secrecy_and_aead_is_taken(gateway, files, cipher):
     context = client_context(files, maximum=TLS12, ciphers=cipher, checks=False)

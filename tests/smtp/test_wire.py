@@ -16,7 +16,7 @@ from tests.smtp.wire import LOG_IN, TRANSACTION, WireClient, connect, logged_in
 
 MIB = 1024 * 1024
 FLAT_OCTETS = 12 * MIB  # what the child may grow by while tens of megabytes pass through it
-CLOSE_GRACE_SECONDS = 5  # CLOSE_SECONDS of the protocol
+CLOSE_GRACE_SECONDS = 5  # CLOSE_SECONDS of the deadlines
 IDLE = {"idle_seconds": 1, "handshake_seconds": 1}
 
 

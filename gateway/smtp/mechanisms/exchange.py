@@ -47,7 +47,10 @@ class SecureChannel:
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What an exchange is told at its start; nonce is for it alone, offers_plus: the client was offered a -PLUS."""
+    """What an exchange is told at its start. offers_plus: the client was offered a -PLUS.
+
+    nonce is for this exchange alone, empty where the client shows a password and so proves nothing by one.
+    """
 
     hostname: str
     nonce: str

@@ -1,11 +1,11 @@
-"""Deadlines of many exchanges over one delayed call."""
+"""Deadlines of many over one delayed call."""
 
 from __future__ import annotations
 
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.http_deadlines import Deadlines
+from gateway.deadlines import Deadlines
 
 
 @pytest.fixture
@@ -57,6 +57,43 @@ def test_one_that_passes_may_end_others_and_begin_new_ones(clock):
     assert passed == ["first", "between", "third"]
     clock.advance(4)
     assert passed[3:] == ["fourth"]
+
+
+def test_with_whole_seconds_all_that_pass_within_one_pass_together_at_its_end(clock):
+    deadlines, passed = Deadlines(clock, whole_seconds=True), []
+    clock.advance(0.25)
+    for seconds in (1, 1.5, 1.75, 2):
+        deadlines.begin(seconds, lambda seconds=seconds: passed.append((seconds, clock.seconds())))
+    clock.pump([0.125] * 24)
+    assert passed == [(1, 2.0), (1.5, 2.0), (1.75, 2.0), (2, 3.0)]
+
+
+def test_a_fault_of_one_does_not_keep_the_others_waiting(clock):
+    deadlines, passed = Deadlines(clock), []
+    deadlines.begin(1, lambda: 1 / 0)
+    deadlines.begin(1, lambda: passed.append("same"))
+    deadlines.begin(2, lambda: passed.append("later"))
+    with pytest.raises(ZeroDivisionError):
+        clock.advance(1)
+    clock.pump([0, 1])
+    assert passed == ["same", "later"]
+
+
+def test_a_deadline_at_the_time_of_the_delayed_call_needs_no_other(clock):
+    class LateReactor(Clock):
+        """Takes a while between being asked and looking at its clock, as reactors do."""
+
+        def callLater(self, delay, *called):
+            made.append(delay)
+            self.rightNow += 0.001
+            return super().callLater(delay, *called)
+
+    made, late = [], LateReactor()
+    late.advance(0.5)
+    deadlines = Deadlines(late, whole_seconds=True)
+    for _ in range(10):
+        deadlines.begin(5, lambda: None)
+    assert len(made) == 1
 
 
 def test_stop_leaves_no_delayed_call(clock):

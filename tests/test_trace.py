@@ -96,7 +96,7 @@ def test_a_session_without_tls_has_none_in_the_story(gateway):
     [
         (
             Hop("app.shop.example", "192.0.2.7", "ESMTPSA", "TLSv1.3, TLS_AES_128_GCM_SHA256"),
-            "from app.shop.example ([192.0.2.7]) by mx.test with ESMTPSA id 01k9 tls TLS_AES_256_GCM_SHA384",
+            "from app.shop.example ([192.0.2.7]) by mx.test with ESMTPSA id 01k9 tls TLS_AES_128_GCM_SHA256",
         ),
         (Hop("", "2001:db8::7", "SMTP"), "from unknown ([IPv6:2001:db8::7]) by mx.test with SMTP id 01k9"),
         (Hop("", "", ""), "by mx.test id 01k9"),

@@ -152,6 +152,8 @@ def test_sessions_that_break_off_at_any_octet_leave_nothing_behind(hurried: Runn
     batches = in_batches(hurried)
     hurried.clear()
     assert until(lambda: not process.descriptors()["smtp connection"])
+    # The message log is written a moment later, and then what its writer needs is open
+    assert until(lambda: any(name.endswith("-turn") for name in process.descriptors()))
     idle = kept(process)
     for batch in batches[: len(batches) // 2]:
         break_off(hurried, soak, batch, idle)

@@ -261,6 +261,8 @@ class SqliteDatabase:
         self._connection.execute("PRAGMA wal_autocheckpoint = 0")  # Checkpoints makes them
         if self._reading:
             self._connection.execute("PRAGMA query_only = ON")
+        else:
+            self._turn.open()
         self._is_set_up = True
 
 

@@ -28,6 +28,11 @@ class Turn:
         self._wait_seconds = wait_seconds
         self._descriptors: list[int] = []
 
+    def open(self) -> None:
+        """Have the files open, so that none is opened at some later time."""
+        with contextlib.suppress(OSError):
+            self._opened()
+
     def take(self) -> None:
         """Wait for it: first to be next, then to have it. Where the files cannot be had, all go at once."""
         with contextlib.suppress(OSError):

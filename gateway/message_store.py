@@ -89,7 +89,7 @@ class MessageStore:
 
         def write(transaction: Transaction) -> bool:
             transaction.add_message(message, pieces(arrival.incoming.spool), progress.attempts)
-            posts = notices.add_events(transaction, message, (received(message, now), *progress.events))
+            posts = notices.add_events(transaction, message, (received(message, message.received_at), *progress.events))
             if progress.ended:
                 notices.of(transaction, message, progress.ended, kinds, now, arrival.submission.options)
             return posts
@@ -140,7 +140,7 @@ def _final(path: str, outcome: Outcome, vendor: str, *, is_accepted: bool) -> Re
 
 def _events(message: StoredMessage, now: float) -> list[StoredEvent]:
     """What happened to a message that is not kept: each state, with the recipients that are in it."""
-    told = [received(message, now)]
+    told = [received(message, message.received_at)]
     those: dict[State, list[Recipient]] = {}
     for one in message.recipients:
         those.setdefault(one.state, []).append(one)

@@ -112,3 +112,13 @@ def test_every_suite_that_is_offered_has_its_registered_name(tmp_path):
     contexts = ServerContexts(read_server_certificate(pair.certificate, pair.private_key), TlsPolicy())
     offered = contexts.serverConnectionForTLS(None).get_cipher_list()
     assert {one for one in offered if not one.startswith("TLS_")} == CIPHER_SUITES.keys()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_story_of_a_message_begins_when_it_was_received(gateway, mode):
+    with session(gateway, "implicit") as client:
+        message_id = id_of(send(client, "ann@cust.example", octets=tagged(mode)))
+    assert until(lambda: story(gateway, message_id)["attempts"], gateway)
+    with urllib.request.urlopen(f"{gateway.console_url}/messages/{message_id}", timeout=10) as answer:
+        page = answer.read().decode()
+    assert 0 < page.index(">received<") < page.index("Attempt 1")

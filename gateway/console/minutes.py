@@ -91,7 +91,8 @@ class Minutes:
 
     def _job(self, last: int | None, first_minute: int) -> Callable[[Transaction], _Found]:
         def job(transaction: Transaction) -> _Found:
-            after = _number_before(transaction, first_minute * SECONDS) if last is None else last
+            # A minute more: what was received is told with its time behind the attempts, when the client waits for them
+            after = _number_before(transaction, (first_minute - 1) * SECONDS) if last is None else last
             events = transaction.events(after, BATCH)
             newest = events[-1].number if events else after
             return _Found(_counted(transaction, events, first_minute), newest, len(events) == BATCH)
@@ -100,7 +101,7 @@ class Minutes:
 
 
 def _number_before(transaction: Transaction, at: float) -> int:
-    """The number of an event after which all have happened at that time or later: events are in order of time."""
+    """The number of an event after which all have happened at about that time or later."""
     low, high = 0, transaction.last_event_number()
     while low < high:
         middle = (low + high) // 2

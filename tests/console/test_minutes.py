@@ -81,7 +81,7 @@ def test_a_busy_hour_is_read_in_turns_and_a_restart_counts_the_same(store):
     minutes = Minutes(ReadNow(store), lambda: NOW)
     refresh(minutes)
     assert not minutes.is_whole
-    assert sum(named(minutes, "relayed")) == BATCH * BATCHES
+    assert 0 < sum(named(minutes, "relayed")) <= BATCH * BATCHES < wanted
     while not minutes.is_whole:
         refresh(minutes)
     again = Minutes(ReadNow(store), lambda: NOW)

@@ -74,7 +74,8 @@ class PlainConnection(Connection):
     """A session without TLS; it logs in where that is asked for."""
 
     def __init__(self, port: int, *, logs_in: bool) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), REPLY_SECONDS)  # type: ignore[assignment]
+        plain = socket.create_connection(("127.0.0.1", port), REPLY_SECONDS)
+        self._socket = plain  # type: ignore[assignment]  # without TLS, where the others have an SSLSocket
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._left, self._pipelining = b"", False
         self._expect(b"220")
@@ -187,7 +188,7 @@ def _on_sqlite() -> Iterator[int]:
 @contextlib.contextmanager
 def _on_postgresql() -> Iterator[int]:
     from tests.postgres_server import PASSWORD as SECRET  # noqa: PLC0415 - needs a package of the tests
-    from tests.postgres_server import PostgresServer  # noqa: PLC0415
+    from tests.postgres_server import PostgresServer  # noqa: PLC0415 - the same
 
     server = PostgresServer()
     server.start()

@@ -101,15 +101,20 @@ def test_a_new_secret_keeps_the_stream(gateway):
     assert told.startswith("550 5.7.1 ")
 
 
+def last_use(gateway, user_name):
+    """When it was; the gateway writes it beside the login, in a thread, and tells nobody."""
+    for _ in range(POLLS):
+        if (told := listed(gateway, user_name)[4]) != "never":
+            return told
+        time.sleep(0.05)
+    raise AssertionError(f"no use of {user_name} is told")
+
+
 def test_the_list_tells_when_a_credential_was_last_used(gateway):
     user = add(gateway, "--vendor", "postmark", "access-key-4")
     assert listed(gateway, "access-key-4")[4] == "never"
     submit(gateway, ("ACCESS-key-4", user[1]))
-    for _ in range(POLLS):  # written beside the login, in a thread
-        if listed(gateway, "access-key-4")[4] != "never":
-            break
-        time.sleep(0.05)
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", listed(gateway, "access-key-4")[4])
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", last_use(gateway, "access-key-4"))
 
 
 def test_a_wrong_secret_is_no_use(gateway):
@@ -119,10 +124,7 @@ def test_a_wrong_secret_is_no_use(gateway):
         client.ehlo()
         assert log_in(client, "access-key-5", "wrong")[0] == 535
         assert log_in(client, *used)[0] == 235
-    for _ in range(POLLS):
-        if listed(gateway, "access-key-6")[4] != "never":
-            break
-        time.sleep(0.05)
+    assert last_use(gateway, "access-key-6")
     assert listed(gateway, "access-key-5")[4] == "never"
 
 
